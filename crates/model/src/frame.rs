@@ -24,10 +24,9 @@ pub enum ToGuard {
     Hello {
         /// [`PROTOCOL`] of the plugin.
         protocol: u32,
-        /// Random id, made once per gateway process.
+        /// Random id, made once per gateway process. It is a name, not a proof: the guard knows
+        /// the gateway by the peer credentials of the connection.
         boot_id: String,
-        /// The secret that the launcher gave to this gateway boot.
-        secret: String,
         /// Version of OpenClaw.
         #[serde(default)]
         openclaw_version: String,
@@ -73,6 +72,15 @@ pub enum ToGuard {
         /// Whether the tool reported an error.
         #[serde(default)]
         is_error: bool,
+    },
+    /// A process is about to be started for an allowed call. Answered by [`ToPlugin::Ticket`].
+    Prepare {
+        /// Chosen by the plugin; echoed.
+        id: u64,
+        /// In whose name; only the session key is known here.
+        origin: Origin,
+        /// What is about to run.
+        run: RunRequest,
     },
     /// Something that happened. Not answered.
     Observe {
@@ -123,6 +131,14 @@ pub enum ToPlugin {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replace: Option<String>,
     },
+    /// Answer to [`ToGuard::Prepare`]: what the launcher will start when it is shown the ticket.
+    /// A refusal is a [`ToPlugin::Error`] with the id.
+    Ticket {
+        /// Echoed.
+        id: u64,
+        /// Random, good for one start, short-lived.
+        ticket: String,
+    },
     /// The guard could not handle a frame. With an id: the call of that id is refused.
     Error {
         /// Of the frame, when it had one.
@@ -131,6 +147,49 @@ pub enum ToPlugin {
         /// What was wrong.
         message: String,
     },
+}
+
+/// A run as the gateway's sandbox seam describes it. Everything here is a wish of an untrusted
+/// process: the guard compares it with what it decided and with the operator's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRequest {
+    /// What it is for.
+    pub purpose: RunPurpose,
+    /// Shell text, run as `/bin/sh -c TEXT`.
+    pub command: String,
+    /// Arguments behind the text (`$1`, …).
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Working directory as seen inside, for example `/workspace`.
+    #[serde(default)]
+    pub workdir: String,
+    /// Environment of the command, inside only.
+    #[serde(default)]
+    pub env: std::collections::BTreeMap<String, String>,
+    /// Folder of the session on the host.
+    pub workspace_dir: String,
+    /// The agent's own workspace on the host; the same as `workspace_dir` when access is `rw`.
+    pub agent_workspace_dir: String,
+    /// OpenClaw's `workspaceAccess`: `none`, `ro` or `rw`.
+    pub workspace_access: String,
+    /// Read-only mounts that OpenClaw asks for (skills): host path, path inside.
+    #[serde(default)]
+    pub read_only_mounts: Vec<(String, String)>,
+    /// OpenClaw's `sandbox.docker` settings as they stand: network, user, readOnlyRoot, memory,
+    /// cpus, pidsLimit, …
+    #[serde(default)]
+    pub settings: Value,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunPurpose {
+    /// A command of the model, decided before.
+    Exec,
+    /// A script of OpenClaw's own file bridge.
+    Files,
 }
 
 /// A question to a person, in the gateway's own approval flow.
