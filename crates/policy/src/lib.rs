@@ -1,1 +1,3 @@
-//! placeholder
+//! Seawall's decision engine: what an action would cause, and whether it may.
+
+pub mod shell;
