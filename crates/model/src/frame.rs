@@ -82,6 +82,17 @@ pub enum ToGuard {
         /// What is about to run.
         run: RunRequest,
     },
+    /// A person answered a question that a verdict asked for. Not answered; sent before anything
+    /// that follows from it, and never dropped: when it cannot be sent, the call is decided anew.
+    Answered {
+        /// The gateway's id of the call.
+        call_id: String,
+        /// Whether the call may run, this once.
+        allowed: bool,
+        /// OpenClaw's word for it: `allow-once`, `deny`, `timeout`, `cancelled`.
+        #[serde(default)]
+        resolution: String,
+    },
     /// Something that happened. Not answered.
     Observe {
         /// Name of the gateway's hook: `message_received`, `session_start`, `subagent_spawned`, …
@@ -190,6 +201,9 @@ pub enum RunPurpose {
     Exec,
     /// A script of OpenClaw's own file bridge.
     Files,
+    /// The file worker of a session: `seawall fsworker` inside the sandbox, for as long as the
+    /// gateway keeps its connection. It has no command of its own.
+    FileWorker,
 }
 
 /// A question to a person, in the gateway's own approval flow.

@@ -1,0 +1,95 @@
+// Entry: what is registered with the gateway, and when.
+
+import { randomUUID } from "node:crypto";
+import { definePluginEntry, type PluginApi } from "openclaw/plugin-sdk/plugin-entry";
+import { registerSandboxBackend } from "openclaw/plugin-sdk/sandbox";
+import { makeFactory, manager, WORKDIR } from "./backend.ts";
+import { GUARD_SOCKET, LAUNCHER, PLUGIN_ID } from "./constants.ts";
+import { makeGate } from "./gate.ts";
+import { Link } from "./link.ts";
+import { registerObservers } from "./observe.ts";
+import { workspaceFinder } from "./origin.ts";
+import { makeResultFilter } from "./results.ts";
+
+/**
+ * The gateway may load this file several times in one process (reload, discovery). The boot id
+ * and the connection are the process's, so they live where all instances find them.
+ */
+const SHARED = Symbol.for(`${PLUGIN_ID}.${process.env["SEAWALL_PLUGIN_VERSION"] ?? "dev"}`);
+const shared = globalThis as { [SHARED]?: { bootId: string; links: Map<string, Link> } };
+
+function linkOf(api: PluginApi, socketPath: string): Link {
+  const own = (shared[SHARED] ??= { bootId: randomUUID(), links: new Map() });
+  let link = own.links.get(socketPath);
+  if (!link) {
+    link = new Link({
+      socketPath,
+      bootId: own.bootId,
+      openclawVersion: api.runtime.version ?? "",
+      log: (message) => api.logger.info(`seawall: ${message}`),
+    });
+    own.links.set(socketPath, link);
+  }
+  return link;
+}
+
+function setting(api: PluginApi, name: string, fallback: string): string {
+  const value = api.pluginConfig?.[name];
+  if (value === undefined) return fallback;
+  if (typeof value !== "string" || !value.startsWith("/")) {
+    throw new Error(`plugins.entries.${PLUGIN_ID}.config.${name} is not an absolute path`);
+  }
+  return value;
+}
+
+/** Last among hooks, so that nothing changes a call after it was decided. */
+const LAST = -1_000_000;
+
+export default definePluginEntry({
+  id: PLUGIN_ID,
+  name: "Seawall",
+  description: "Asks the Seawall guard before every tool call and runs tools in its sandbox",
+  register(api) {
+    const link = linkOf(api, setting(api, "guardSocket", GUARD_SOCKET));
+    const launcher = setting(api, "launcher", LAUNCHER);
+
+    // Also outside "full": the command line (`openclaw sandbox …`) and discovery look it up, and
+    // it connects to nothing before it is used.
+    const dispose = registerSandboxBackend(PLUGIN_ID, {
+      factory: makeFactory(link, launcher),
+      manager,
+      resolveWorkdir: () => WORKDIR,
+      capabilities: { readOnlyResourceMounts: true },
+    });
+    if (api.registrationMode !== "full") return;
+
+    const workspaceOf = workspaceFinder(api);
+    const gate = makeGate(link, workspaceOf);
+    api.registerTrustedToolPolicy({
+      id: PLUGIN_ID,
+      description: "Every tool call is decided by the Seawall guard",
+      evaluate: gate.first,
+    });
+    api.on("before_tool_call", gate.second as (event: never, context: never) => unknown, {
+      priority: LAST,
+    });
+    api.registerAgentToolResultMiddleware(makeResultFilter(link, workspaceOf), {
+      runtimes: ["openclaw", "codex"],
+    });
+    registerObservers(api, link, workspaceOf);
+
+    let held = false;
+    api.registerService({
+      id: PLUGIN_ID,
+      start() {
+        if (!held) link.hold();
+        held = true;
+      },
+      stop() {
+        if (held) link.release();
+        held = false;
+        dispose();
+      },
+    });
+  },
+});
