@@ -447,6 +447,46 @@ function text(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
+// src/origin.ts
+function workspaceFinder(api) {
+  return (agentId) => {
+    try {
+      const config = api.runtime.config?.current?.() ?? api.config;
+      const dir = api.runtime.agent?.resolveAgentWorkspaceDir?.(config, agentId);
+      return typeof dir === "string" && dir.startsWith("/") ? dir : void 0;
+    } catch {
+      return void 0;
+    }
+  };
+}
+var text2 = (value) => typeof value === "string" && value !== "" ? value : void 0;
+function agentOf(sessionKey) {
+  return /^agent:([^:]+):/.exec(sessionKey)?.[1] ?? "";
+}
+function originOf(where, workspaceOf) {
+  const sessionKey = text2(where.sessionKey) ?? text2(where.requesterSessionKey) ?? "";
+  const origin = { agentId: text2(where.agentId) ?? agentOf(sessionKey), sessionKey };
+  const sessionId = text2(where.sessionId);
+  if (sessionId !== void 0) origin.sessionId = sessionId;
+  const runId = text2(where.runId);
+  if (runId !== void 0) origin.runId = runId;
+  const workspace = text2(where.workspaceDir) ?? (origin.agentId === "" ? void 0 : workspaceOf(origin.agentId));
+  if (workspace !== void 0) origin.workspace = workspace;
+  if (typeof where.requester === "object" && where.requester !== null) {
+    const { channel, accountId, senderId, senderIsOwner } = where.requester;
+    const requester = {};
+    if (text2(channel) !== void 0) requester.channel = channel;
+    if (text2(accountId) !== void 0) requester.accountId = accountId;
+    if (text2(senderId) !== void 0) requester.senderId = senderId;
+    if (typeof senderIsOwner === "boolean") requester.senderIsOwner = senderIsOwner;
+    origin.requester = requester;
+  }
+  return origin;
+}
+function canAsk(origin) {
+  return origin.requester?.channel !== void 0 && !/:(subagent|cron|acp|heartbeat)(:|$)/.test(origin.sessionKey);
+}
+
 // src/backend.ts
 var WORKDIR = "/workspace";
 var AGENT_DIR = "/agent";
@@ -465,7 +505,7 @@ var manager = {
 function makeFactory(link, launcher) {
   return async (params) => {
     const runtimeId = `seawall-${createHash("sha256").update(params.scopeKey).digest("hex").slice(0, 16)}`;
-    const origin = originOfSession(params.sessionKey);
+    const origin = { agentId: agentOf(params.sessionKey), sessionKey: params.sessionKey };
     async function prepare(run) {
       try {
         const { ticket } = await link.ask({
@@ -538,9 +578,6 @@ function makeFactory(link, launcher) {
     return handle;
   };
 }
-function originOfSession(sessionKey) {
-  return { agentId: /^agent:([^:]+):/.exec(sessionKey)?.[1] ?? "", sessionKey };
-}
 function readOnlyMounts(params) {
   const { workspaceDir, agentWorkspaceDir, skillsWorkspaceDir, cfg } = params;
   const roots = agentWorkspaceDir !== workspaceDir && cfg.workspaceAccess !== "none" ? [WORKDIR, AGENT_DIR] : [WORKDIR];
@@ -601,45 +638,6 @@ function runClient(argv, command) {
 
 // src/gate.ts
 import { randomUUID } from "node:crypto";
-
-// src/origin.ts
-function workspaceFinder(api) {
-  return (agentId) => {
-    try {
-      const config = api.runtime.config?.current?.() ?? api.config;
-      const dir = api.runtime.agent?.resolveAgentWorkspaceDir?.(config, agentId);
-      return typeof dir === "string" && dir.startsWith("/") ? dir : void 0;
-    } catch {
-      return void 0;
-    }
-  };
-}
-var text2 = (value) => typeof value === "string" && value !== "" ? value : void 0;
-function originOf(where, workspaceOf) {
-  const origin = {
-    agentId: text2(where.agentId) ?? "",
-    sessionKey: text2(where.sessionKey) ?? text2(where.requesterSessionKey) ?? ""
-  };
-  const sessionId = text2(where.sessionId);
-  if (sessionId !== void 0) origin.sessionId = sessionId;
-  const runId = text2(where.runId);
-  if (runId !== void 0) origin.runId = runId;
-  const workspace = text2(where.workspaceDir) ?? (origin.agentId === "" ? void 0 : workspaceOf(origin.agentId));
-  if (workspace !== void 0) origin.workspace = workspace;
-  if (typeof where.requester === "object" && where.requester !== null) {
-    const { channel, accountId, senderId, senderIsOwner } = where.requester;
-    const requester = {};
-    if (text2(channel) !== void 0) requester.channel = channel;
-    if (text2(accountId) !== void 0) requester.accountId = accountId;
-    if (text2(senderId) !== void 0) requester.senderId = senderId;
-    if (typeof senderIsOwner === "boolean") requester.senderIsOwner = senderIsOwner;
-    origin.requester = requester;
-  }
-  return origin;
-}
-function canAsk(origin) {
-  return origin.requester?.channel !== void 0 && !/:(subagent|cron|acp|heartbeat)(:|$)/.test(origin.sessionKey);
-}
 
 // src/permits.ts
 import { createHash as createHash2 } from "node:crypto";
@@ -951,8 +949,15 @@ function instead(replacement, status) {
 // src/index.ts
 var SHARED = /* @__PURE__ */ Symbol.for(`${PLUGIN_ID}.${"0.1.0"}`);
 var shared = globalThis;
+function sharedOf() {
+  return shared[SHARED] ??= {
+    bootId: randomUUID2(),
+    permits: new Permits(),
+    links: /* @__PURE__ */ new Map()
+  };
+}
 function linkOf(api, socketPath) {
-  const own = shared[SHARED] ??= { bootId: randomUUID2(), links: /* @__PURE__ */ new Map() };
+  const own = sharedOf();
   let link = own.links.get(socketPath);
   if (!link) {
     link = new Link({
@@ -987,9 +992,8 @@ var index_default = definePluginEntry({
       resolveWorkdir: () => WORKDIR,
       capabilities: { readOnlyResourceMounts: true }
     });
-    if (api.registrationMode !== "full") return;
     const workspaceOf = workspaceFinder(api);
-    const gate = makeGate(link, workspaceOf);
+    const gate = makeGate(link, workspaceOf, sharedOf().permits);
     api.registerTrustedToolPolicy({
       id: PLUGIN_ID,
       description: "Every tool call is decided by the Seawall guard",

@@ -17,6 +17,7 @@ import {
 import { PLUGIN_ID } from "./constants.ts";
 import type { Origin, RunRequest } from "./frames.ts";
 import { GuardError, type Link } from "./link.ts";
+import { agentOf } from "./origin.ts";
 
 /** Where a run finds the session's folder, and the agent's own when it is another. */
 export const WORKDIR = "/workspace";
@@ -49,7 +50,7 @@ export const manager: BackendManager = {
 export function makeFactory(link: Link, launcher: string) {
   return async (params: BackendParams): Promise<BackendHandle> => {
     const runtimeId = `seawall-${createHash("sha256").update(params.scopeKey).digest("hex").slice(0, 16)}`;
-    const origin = originOfSession(params.sessionKey);
+    const origin: Origin = { agentId: agentOf(params.sessionKey), sessionKey: params.sessionKey };
 
     async function prepare(run: Partial<RunRequest> & Pick<RunRequest, "purpose" | "command">) {
       try {
@@ -128,11 +129,6 @@ export function makeFactory(link: Link, launcher: string) {
     };
     return handle;
   };
-}
-
-/** `agent:ID:…` names its agent; a key of another shape names none. */
-export function originOfSession(sessionKey: string): Origin {
-  return { agentId: /^agent:([^:]+):/.exec(sessionKey)?.[1] ?? "", sessionKey };
 }
 
 /** Skills and what else OpenClaw wants to be seen and not written. */

@@ -9,17 +9,34 @@ import { makeGate } from "./gate.ts";
 import { Link } from "./link.ts";
 import { registerObservers } from "./observe.ts";
 import { workspaceFinder } from "./origin.ts";
+import { Permits } from "./permits.ts";
 import { makeResultFilter } from "./results.ts";
 
 /**
- * The gateway may load this file several times in one process (reload, discovery). The boot id
- * and the connection are the process's, so they live where all instances find them.
+ * The gateway loads this file several times in one process: "full" for its own registry, and
+ * "discovery" for the registry that agent runs use. One call may meet hooks of both, so that boot
+ * id, connection and permits are the process's and live where all instances find them.
  */
 const SHARED = Symbol.for(`${PLUGIN_ID}.${process.env["SEAWALL_PLUGIN_VERSION"] ?? "dev"}`);
-const shared = globalThis as { [SHARED]?: { bootId: string; links: Map<string, Link> } };
+
+interface Shared {
+  bootId: string;
+  permits: Permits;
+  links: Map<string, Link>;
+}
+
+const shared = globalThis as { [SHARED]?: Shared };
+
+function sharedOf(): Shared {
+  return (shared[SHARED] ??= {
+    bootId: randomUUID(),
+    permits: new Permits(),
+    links: new Map(),
+  });
+}
 
 function linkOf(api: PluginApi, socketPath: string): Link {
-  const own = (shared[SHARED] ??= { bootId: randomUUID(), links: new Map() });
+  const own = sharedOf();
   let link = own.links.get(socketPath);
   if (!link) {
     link = new Link({
@@ -53,18 +70,18 @@ export default definePluginEntry({
     const link = linkOf(api, setting(api, "guardSocket", GUARD_SOCKET));
     const launcher = setting(api, "launcher", LAUNCHER);
 
-    // Also outside "full": the command line (`openclaw sandbox …`) and discovery look it up, and
-    // it connects to nothing before it is used.
+    // All of this in every registration mode. Agent runs take their hooks from a registry that was
+    // loaded for "discovery": what is registered in "full" only is never asked about their calls.
+    // Nothing here connects before it is used, so that the command line may load it too.
     const dispose = registerSandboxBackend(PLUGIN_ID, {
       factory: makeFactory(link, launcher),
       manager,
       resolveWorkdir: () => WORKDIR,
       capabilities: { readOnlyResourceMounts: true },
     });
-    if (api.registrationMode !== "full") return;
 
     const workspaceOf = workspaceFinder(api);
-    const gate = makeGate(link, workspaceOf);
+    const gate = makeGate(link, workspaceOf, sharedOf().permits);
     api.registerTrustedToolPolicy({
       id: PLUGIN_ID,
       description: "Every tool call is decided by the Seawall guard",
@@ -78,6 +95,7 @@ export default definePluginEntry({
     });
     registerObservers(api, link, workspaceOf);
 
+    // Services are started in the gateway only, once it serves: the heartbeat begins here.
     let held = false;
     api.registerService({
       id: PLUGIN_ID,

@@ -29,12 +29,15 @@ export function workspaceFinder(api: PluginApi): FindWorkspace {
 const text = (value: unknown): string | undefined =>
   typeof value === "string" && value !== "" ? value : undefined;
 
+/** `agent:ID:…` names its agent; a key of another shape names none. */
+export function agentOf(sessionKey: string): string {
+  return /^agent:([^:]+):/.exec(sessionKey)?.[1] ?? "";
+}
+
 /** Makes an origin. What is absent or of the wrong type stays absent. */
 export function originOf(where: Where, workspaceOf: FindWorkspace): Origin {
-  const origin: Origin = {
-    agentId: text(where.agentId) ?? "",
-    sessionKey: text(where.sessionKey) ?? text(where.requesterSessionKey) ?? "",
-  };
+  const sessionKey = text(where.sessionKey) ?? text(where.requesterSessionKey) ?? "";
+  const origin: Origin = { agentId: text(where.agentId) ?? agentOf(sessionKey), sessionKey };
   const sessionId = text(where.sessionId);
   if (sessionId !== undefined) origin.sessionId = sessionId;
   const runId = text(where.runId);
