@@ -1,3 +1,43 @@
-//! Project tasks: `cargo xtask demo|test|…`.
+//! Project tasks: `cargo xtask setup|demo|test|bench|crash-storm|…`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool for developers: its output is its purpose"
+)]
 
-fn main() {}
+mod client;
+mod paths;
+mod setup;
+mod tour;
+mod world;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Seawall's project tasks.
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+// One line per task; the arguments and the work are in the module of the same name.
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the other tasks need: Debian packages, Node and OpenClaw.
+    Setup(setup::Args),
+    /// Run the tour: a model that obeys an attacker, and ordinary work beside it.
+    Demo(tour::Args),
+    /// The tour's first process in its own namespaces.
+    #[command(hide = true)]
+    InsideTour(tour::Inner),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().task {
+        Task::Setup(args) => setup::run(&args),
+        Task::Demo(args) => tour::demo(&args),
+        Task::InsideTour(args) => tour::inside(&args),
+    }
+}
