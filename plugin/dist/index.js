@@ -714,6 +714,8 @@ function makeGate(link, workspaceOf, permits = new Permits()) {
         severity: "warning",
         timeoutMs: Math.min(Math.max(ask.timeoutMs, 1e3), MAX_ASK_MS),
         timeoutReason: `Seawall asked and nobody answered: ${short(ask.title)}`,
+        // From a trusted policy the gateway does not fill this in, and refuses what has no owner.
+        pluginId: PLUGIN_ID,
         // A standing grant is the guard's to give (`seawall policy`), not the gateway's.
         allowedDecisions: ["allow-once", "deny"],
         onResolution: (resolution) => {

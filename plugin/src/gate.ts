@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import type { ToolContext, ToolDecision, ToolEvent } from "openclaw/plugin-sdk/plugin-entry";
+import { PLUGIN_ID } from "./constants.ts";
 import type { Verdict } from "./frames.ts";
 import { GuardError, type Link, short, text } from "./link.ts";
 import { canAsk, type FindWorkspace, originOf } from "./origin.ts";
@@ -63,6 +64,8 @@ export function makeGate(link: Link, workspaceOf: FindWorkspace, permits = new P
         severity: "warning",
         timeoutMs: Math.min(Math.max(ask.timeoutMs, 1_000), MAX_ASK_MS),
         timeoutReason: `Seawall asked and nobody answered: ${short(ask.title)}`,
+        // From a trusted policy the gateway does not fill this in, and refuses what has no owner.
+        pluginId: PLUGIN_ID,
         // A standing grant is the guard's to give (`seawall policy`), not the gateway's.
         allowedDecisions: ["allow-once", "deny"],
         onResolution: (resolution) => {

@@ -40,6 +40,7 @@ declare module "openclaw/plugin-sdk/plugin-entry" {
       severity?: "info" | "warning" | "critical";
       timeoutMs?: number;
       timeoutReason?: string;
+      pluginId?: string;
       allowedDecisions?: Array<"allow-once" | "allow-always" | "deny">;
       onResolution?: (decision: ApprovalResolution) => void;
     };
