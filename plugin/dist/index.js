@@ -676,6 +676,8 @@ var Permits = class {
 
 // src/gate.ts
 var MAX_ASK_MS = 6e5;
+var MAX_TITLE = 80;
+var MAX_DESCRIPTION = 512;
 function refusal(error) {
   const why = error instanceof GuardError ? error.message : `the plugin failed: ${text(error)}`;
   return {
@@ -709,11 +711,11 @@ function makeGate(link, workspaceOf, permits = new Permits()) {
     if (!ask) throw new GuardError("the guard asked without a question");
     return {
       requireApproval: {
-        title: short(ask.title),
-        description: short(ask.description),
+        title: fit(ask.title, MAX_TITLE) || "Seawall asks",
+        description: fit(ask.description, MAX_DESCRIPTION) || "No description was given.",
         severity: "warning",
         timeoutMs: Math.min(Math.max(ask.timeoutMs, 1e3), MAX_ASK_MS),
-        timeoutReason: `Seawall asked and nobody answered: ${short(ask.title)}`,
+        timeoutReason: `Seawall asked and nobody answered: ${fit(ask.title, MAX_TITLE)}`,
         // From a trusted policy the gateway does not fill this in, and refuses what has no owner.
         pluginId: PLUGIN_ID,
         // A standing grant is the guard's to give (`seawall policy`), not the gateway's.
@@ -782,6 +784,12 @@ function denied(verdict2) {
     block: true,
     blockReason: `Seawall: ${short(verdict2.reason) || "this call is not allowed (`seawall events tail` says why)"}`
   };
+}
+function fit(words, most) {
+  const all = words.isWellFormed() ? words : words.toWellFormed();
+  if (all.length <= most) return all;
+  const tail = Math.floor(most / 3);
+  return `${all.slice(0, most - tail - 1)}…${all.slice(all.length - tail)}`.toWellFormed();
 }
 function runOf(event, context) {
   const runId = context.runId ?? event.runId;

@@ -11,6 +11,10 @@ import { digest, Permits } from "./permits.ts";
 /** Longest time a person is given; the gateway allows no more. */
 const MAX_ASK_MS = 600_000;
 
+/** What the gateway takes as a question; it refuses a longer one as a whole. */
+const MAX_TITLE = 80;
+const MAX_DESCRIPTION = 512;
+
 export interface Gate {
   /** The trusted policy: runs before every other plugin's hook, and has no deadline but ours. */
   first(event: ToolEvent, context: ToolContext): Promise<ToolDecision | undefined>;
@@ -59,11 +63,11 @@ export function makeGate(link: Link, workspaceOf: FindWorkspace, permits = new P
     if (!ask) throw new GuardError("the guard asked without a question");
     return {
       requireApproval: {
-        title: short(ask.title),
-        description: short(ask.description),
+        title: fit(ask.title, MAX_TITLE) || "Seawall asks",
+        description: fit(ask.description, MAX_DESCRIPTION) || "No description was given.",
         severity: "warning",
         timeoutMs: Math.min(Math.max(ask.timeoutMs, 1_000), MAX_ASK_MS),
-        timeoutReason: `Seawall asked and nobody answered: ${short(ask.title)}`,
+        timeoutReason: `Seawall asked and nobody answered: ${fit(ask.title, MAX_TITLE)}`,
         // From a trusted policy the gateway does not fill this in, and refuses what has no owner.
         pluginId: PLUGIN_ID,
         // A standing grant is the guard's to give (`seawall policy`), not the gateway's.
@@ -144,6 +148,14 @@ function denied(verdict: Verdict): ToolDecision {
     block: true,
     blockReason: `Seawall: ${short(verdict.reason) || "this call is not allowed (`seawall events tail` says why)"}`,
   };
+}
+
+/** Cuts in the middle, so that neither the beginning nor the end of what is asked is hidden. */
+export function fit(words: string, most: number): string {
+  const all = words.isWellFormed() ? words : words.toWellFormed();
+  if (all.length <= most) return all;
+  const tail = Math.floor(most / 3);
+  return `${all.slice(0, most - tail - 1)}…${all.slice(all.length - tail)}`.toWellFormed();
 }
 
 function runOf(event: ToolEvent, context: ToolContext): { runId?: string } {

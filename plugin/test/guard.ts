@@ -200,7 +200,8 @@ export class ScriptedGuard {
           id,
           decision: "ask",
           reason: "",
-          ask: { title: "Run it?", description: "The scripted guard asks.", timeoutMs: 20_000 },
+          // Longer than the gateway takes.
+          ask: { title: `Run it? ${"t".repeat(200)}`, description: `${"d".repeat(2_000)} end`, timeoutMs: 20_000 },
         };
       case "rewrite":
         return { type: "verdict", id, decision: "rewrite", params: script.params ?? {} };
