@@ -140,7 +140,7 @@ test("an ask is asked once, and the answer is passed on before the call runs", a
   guard.script = { mode: "ask" };
   const asked = await gate.first(call(), context);
   assert.match(asked?.requireApproval?.title ?? "", /^Run it\?.{73}$/u);
-  assert.match(asked?.requireApproval?.description ?? "", /^d.{506} end$/u);
+  assert.match(asked?.requireApproval?.description ?? "", /^d.{507} end$/u);
   assert.equal(asked?.block, undefined);
   asked?.requireApproval?.onResolution?.("allow-once");
   assert.deepEqual(await gate.second(call(), context), { params: call().params });
