@@ -5,6 +5,7 @@
     reason = "a command-line tool for developers: its output is its purpose"
 )]
 
+mod check;
 mod client;
 mod paths;
 mod setup;
@@ -29,15 +30,25 @@ enum Task {
     Setup(setup::Args),
     /// Run the tour: a model that obeys an attacker, and ordinary work beside it.
     Demo(tour::Args),
+    /// Set up what is missing and run every check and test.
+    Test(check::Args),
+    /// Kill the daemon, the gateway and runs at random moments while calls run.
+    CrashStorm(tour::storm::Args),
     /// The tour's first process in its own namespaces.
     #[command(hide = true)]
     InsideTour(tour::Inner),
+    /// The storm's first process in its own namespaces.
+    #[command(hide = true)]
+    InsideStorm(tour::storm::Inner),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().task {
         Task::Setup(args) => setup::run(&args),
         Task::Demo(args) => tour::demo(&args),
+        Task::Test(args) => check::run(&args),
+        Task::CrashStorm(args) => tour::storm::storm(&args),
+        Task::InsideStorm(args) => tour::storm::inside(&args),
         Task::InsideTour(args) => tour::inside(&args),
     }
 }

@@ -33,6 +33,11 @@ pub(crate) fn openclaw() -> PathBuf {
     }
 }
 
+/// Where `cargo install` puts programs that only tests need.
+pub(crate) fn tools() -> PathBuf {
+    user_cache().join("seawall").join("tools")
+}
+
 /// Cargo's target folder: the one that this program was built into, so that nothing is built
 /// twice. `.ci/run` and the README put it outside of the checkout with `CARGO_TARGET_DIR`.
 pub(crate) fn target() -> PathBuf {

@@ -13,6 +13,7 @@ mod report;
 mod run;
 mod scene;
 mod seawall;
+pub(crate) mod storm;
 mod target;
 
 pub(crate) use run::{Args, Inner, demo, inside};

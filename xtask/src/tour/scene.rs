@@ -2,7 +2,7 @@
 
 use super::Trace;
 use super::home::{self, PORT};
-use super::target::{Running, Target};
+use super::target::Running;
 use crate::client::Client;
 use crate::world::HOME;
 use crate::world::model::{Model, Played, Step};
@@ -13,12 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest chat turn of a case.
-const TURN: Duration = Duration::from_secs(90);
+const TURN: Duration = Duration::from_secs(180);
 
 /// A deployment that is up, with everything around it.
 pub(crate) struct Scene {
-    /// Which deployment.
-    pub(crate) target: Target,
     /// The provider.
     pub(crate) model: Model,
     /// Everybody else.
@@ -40,7 +38,6 @@ impl Scene {
     ) -> Result<Self, String> {
         let client = Client::connect(PORT, &running.token).await?;
         Ok(Self {
-            target: running.target,
             model: model.clone(),
             outside: outside.clone(),
             client,

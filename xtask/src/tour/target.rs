@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 /// How long a start may take. A cold gateway on a busy machine of two cores needs half of it.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_secs(180);
 /// How long an orderly stop may take.
 const STOP: Duration = Duration::from_secs(30);
 
@@ -27,8 +27,6 @@ pub(crate) enum Target {
 
 /// A deployment that is up.
 pub(crate) struct Running {
-    /// Which.
-    pub(crate) target: Target,
     /// What a client shows to get in.
     pub(crate) token: String,
     child: Child,
@@ -113,13 +111,8 @@ impl Running {
             .stderr(Stdio::from(copy))
             .spawn()
             .map_err(|e| format!("starting {target:?}: {e}"))?;
-        let mut running = Self {
-            target,
-            token: GATEWAY_TOKEN.to_owned(),
-            child,
-            log,
-            ready_after: Duration::ZERO,
-        };
+        let mut running =
+            Self { token: GATEWAY_TOKEN.to_owned(), child, log, ready_after: Duration::ZERO };
         running.ready().await?;
         running.ready_after = begun.elapsed();
         if target == Target::Seawall {
@@ -151,16 +144,6 @@ impl Running {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines.get(lines.len().saturating_sub(30)..).unwrap_or(&[]).join("\n")
-    }
-
-    /// Process id of what was started.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.id()
-    }
-
-    /// Whether it has ended by itself.
-    pub(crate) fn gone(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Stops it as a user would, with SIGTERM.
