@@ -5,6 +5,7 @@
     reason = "a command-line tool for developers: its output is its purpose"
 )]
 
+mod bench;
 mod check;
 mod client;
 mod paths;
@@ -34,12 +35,17 @@ enum Task {
     Test(check::Args),
     /// Kill the daemon, the gateway and runs at random moments while calls run.
     CrashStorm(tour::storm::Args),
+    /// Measure what Seawall costs.
+    Bench(bench::Args),
     /// The tour's first process in its own namespaces.
     #[command(hide = true)]
     InsideTour(tour::Inner),
     /// The storm's first process in its own namespaces.
     #[command(hide = true)]
     InsideStorm(tour::storm::Inner),
+    /// The benchmark's first process in its own namespaces.
+    #[command(hide = true)]
+    InsideBench(bench::Inner),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +55,8 @@ fn main() -> ExitCode {
         Task::Test(args) => check::run(&args),
         Task::CrashStorm(args) => tour::storm::storm(&args),
         Task::InsideStorm(args) => tour::storm::inside(&args),
+        Task::Bench(args) => bench::bench(&args),
+        Task::InsideBench(args) => bench::inside(&args),
         Task::InsideTour(args) => tour::inside(&args),
     }
 }

@@ -6,15 +6,15 @@
 //! it is: silence is not safety.
 
 mod attacks;
-mod home;
+pub(crate) mod home;
 mod http;
 mod ordinary;
 mod report;
-mod run;
-mod scene;
-mod seawall;
+pub(crate) mod run;
+pub(crate) mod scene;
+pub(crate) mod seawall;
 pub(crate) mod storm;
-mod target;
+pub(crate) mod target;
 
 pub(crate) use run::{Args, Inner, demo, inside};
 

@@ -50,11 +50,11 @@ pub(crate) fn demo(arguments: &Args) -> ExitCode {
     let prepare = || {
         setup::ensure()?;
         if arguments.target == Target::Seawall {
-            build()?;
+            build(false)?;
         }
         let inner: Vec<String> =
             std::iter::once("inside-tour".to_owned()).chain(std::env::args().skip(2)).collect();
-        world::run(&inner)
+        world::run(&inner, "debug")
     };
     prepare().unwrap_or_else(|error| {
         eprintln!("demo: {error}");
@@ -63,11 +63,12 @@ pub(crate) fn demo(arguments: &Args) -> ExitCode {
 }
 
 /// Builds the program under test.
-pub(crate) fn build() -> Result<(), String> {
+pub(crate) fn build(release: bool) -> Result<(), String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     setup::step(
         Command::new(cargo)
             .args(["build", "--quiet", "--package", "seawall"])
+            .args(release.then_some("--release"))
             .env("CARGO_TARGET_DIR", paths::target())
             .current_dir(paths::checkout()),
     )

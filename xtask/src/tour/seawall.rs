@@ -1,15 +1,37 @@
 //! What the tour asks of the `seawall` program: a token for its client, and the event log.
 
 use super::target;
+use crate::world::HOME;
 use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// A token for an operator's client.
-pub(crate) async fn token() -> Result<String, String> {
-    let mut command = target::seawall();
-    command.args(["token", "create", "--name", "tour", "--role", "operator"]);
-    let said = target::output(command).await.map_err(|e| format!("`seawall token`: {e}"))?;
-    let token = said.split_whitespace().last().unwrap_or_default().to_owned();
-    if token.is_empty() { Err("`seawall token` printed no token".into()) } else { Ok(token) }
+/// Where Seawall keeps what it keeps; told to it in `SEAWALL_HOME`.
+pub(crate) fn folder() -> PathBuf {
+    Path::new(HOME).join(".local/state/seawall")
+}
+
+/// What the operator set: one more destination than the model provider's, which is known from
+/// the deployment's own configuration.
+const SETTINGS: &str = r#"
+[[egress.rules]]
+hosts = ["site.test"]
+ports = [80]
+"#;
+
+/// Writes the operator's settings.
+pub(crate) fn settle() -> Result<(), String> {
+    let dir = folder().join("default");
+    let at = |e: std::io::Error| format!("{}: {e}", dir.display());
+    fs::create_dir_all(&dir).map_err(at)?;
+    fs::write(dir.join("seawall.toml"), SETTINGS).map_err(at)
+}
+
+/// The operator's token, as `seawall up` made it at its first start.
+pub(crate) fn token() -> Result<String, String> {
+    let path = folder().join("default/operator.token");
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(text.trim().to_owned())
 }
 
 /// One event of the log.
@@ -45,7 +67,7 @@ impl Event {
 /// Events after a place in the log.
 pub(crate) async fn events(after: u64) -> Result<Vec<Event>, String> {
     let mut command = target::seawall();
-    command.args(["events", "query", "--json", "--after", &after.to_string()]);
+    command.args(["events", "query", "--json", "--limit", "1000000"]);
     let said = target::output(command).await.map_err(|e| format!("`seawall events`: {e}"))?;
     said.lines()
         .filter(|line| !line.trim().is_empty())
@@ -55,6 +77,7 @@ pub(crate) async fn events(after: u64) -> Result<Vec<Event>, String> {
             let seq = body.get("seq").and_then(Value::as_u64).unwrap_or_default();
             Ok(Event { seq, body })
         })
+        .filter(|event| event.as_ref().map_or(true, |event| event.seq > after))
         .collect()
 }
 

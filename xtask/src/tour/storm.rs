@@ -44,10 +44,10 @@ pub(crate) struct Inner {
 pub(crate) fn storm(_: &Args) -> ExitCode {
     let prepare = || {
         setup::ensure()?;
-        run::build()?;
+        run::build(false)?;
         let inner: Vec<String> =
             std::iter::once("inside-storm".to_owned()).chain(std::env::args().skip(2)).collect();
-        world::run(&inner)
+        world::run(&inner, "debug")
     };
     prepare().unwrap_or_else(|error| {
         eprintln!("crash-storm: {error}");
@@ -77,7 +77,7 @@ pub(crate) fn inside(inner: &Inner) -> ExitCode {
 
 /// Whom a kill may hit, by what stands in its command line, and how often.
 const VICTIMS: &[(&str, &str, u64)] = &[
-    ("daemon", "seawall daemon", 5),
+    ("guard", " guard --home ", 5),
     ("gateway", "openclaw-gateway", 3),
     ("run", "seawall start", 2),
 ];
@@ -169,7 +169,7 @@ fn pick(random: &mut Random) -> (&'static str, &'static str) {
         }
         at -= weight;
     }
-    ("daemon", "seawall daemon")
+    ("guard", " guard --home ")
 }
 
 /// Kills one process of this world.

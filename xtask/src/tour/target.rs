@@ -46,6 +46,7 @@ pub(crate) fn environment(command: &mut Command) {
         ("NO_COLOR", "1".to_owned()),
         ("SSH_AUTH_SOCK", agent_socket().display().to_string()),
         ("OPENCLAW_GATEWAY_TOKEN", GATEWAY_TOKEN.to_owned()),
+        ("SEAWALL_HOME", super::seawall::folder().display().to_string()),
     ]);
     command.current_dir(HOME).kill_on_drop(true).stdin(Stdio::null());
 }
@@ -64,10 +65,18 @@ pub(crate) fn openclaw() -> Command {
     command
 }
 
-/// The `seawall` program of this checkout.
+/// The `seawall` program of this checkout, in the profile that was built for this task.
+pub(crate) fn seawall_program() -> PathBuf {
+    let profile = std::env::var(PROFILE).unwrap_or_else(|_| "debug".into());
+    paths::seawall(&profile)
+}
+
+/// Variable that carries the build profile into the world.
+pub(crate) const PROFILE: &str = "SEAWALL_TASK_PROFILE";
+
+/// That program, as its user starts it.
 pub(crate) fn seawall() -> Command {
-    let profile = std::env::var("SEAWALL_TOUR_PROFILE").unwrap_or_else(|_| "debug".into());
-    let mut command = Command::new(paths::seawall(&profile));
+    let mut command = Command::new(seawall_program());
     environment(&mut command);
     command
 }
@@ -116,7 +125,7 @@ impl Running {
         running.ready().await?;
         running.ready_after = begun.elapsed();
         if target == Target::Seawall {
-            running.token = super::seawall::token().await?;
+            running.token = super::seawall::token()?;
         }
         Ok(running)
     }
@@ -183,5 +192,6 @@ async fn is_ready() -> bool {
 
 /// A fresh home for the next deployment.
 pub(crate) fn fresh() -> Result<(), String> {
-    home::make()
+    home::make()?;
+    super::seawall::settle()
 }

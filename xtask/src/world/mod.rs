@@ -38,9 +38,9 @@ pub(crate) const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
 /// Runs this program again as the first process of a new world and waits for it.
 ///
-/// `inner` are the arguments of the task inside. As an ordinary user the world is made in a user
+/// `inner` are the arguments of the task inside, `profile` the build of Seawall that it uses. As an ordinary user the world is made in a user
 /// namespace in which that user is root; `unshare` says so when the host forbids it.
-pub(crate) fn run(inner: &[String]) -> Result<ExitCode, String> {
+pub(crate) fn run(inner: &[String], profile: &str) -> Result<ExitCode, String> {
     let exe = std::env::current_exe().map_err(|e| format!("own path: {e}"))?;
     let disk = tempfile::Builder::new()
         .prefix("seawall-world-")
@@ -66,6 +66,7 @@ pub(crate) fn run(inner: &[String]) -> Result<ExitCode, String> {
             command.env(name, value);
         }
     }
+    command.env(crate::tour::target::PROFILE, profile);
     let status = command.status().map_err(|e| format!("`unshare`: {e}"))?;
     let left = disk.path().to_path_buf();
     disk.close().map_err(|e| format!("{}: {e}", left.display()))?;
