@@ -1,0 +1,273 @@
+//! The door itself: its parts, and the loop that accepts.
+
+use crate::config::{ConfigError, DoorConfig};
+use crate::grant::{Grant, GrantError, Grants};
+use crate::judge::{Judgement, judge};
+use crate::limit::{Limiter, Wrong};
+use crate::origin::Names;
+use crate::record::{self, Recorder, now_ms};
+use crate::routes::Routes;
+use crate::table::{Table, TableError};
+use crate::token::{DoorTokens, Principal};
+use crate::{frame, http1};
+use seawall_model::{EventLog, LogError};
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// A future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// How the door reaches the gateway's port, which exists only in the gateway's namespace.
+pub trait Connect: Send + Sync {
+    /// A fresh connection.
+    fn connect(&self) -> BoxFuture<'_, io::Result<TcpStream>>;
+}
+
+/// A door could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// The operator's configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The shipped tables.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// A grant was not given.
+#[derive(Debug, thiserror::Error)]
+pub enum AllowError {
+    /// It can't be.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// It could not be written down.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// The only way in to the gateway.
+pub struct Door {
+    pub(crate) config: DoorConfig,
+    pub(crate) connect: Arc<dyn Connect>,
+    pub(crate) record: Recorder,
+    pub(crate) table: Table,
+    pub(crate) routes: Routes,
+    pub(crate) unauthenticated: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    tokens: watch::Sender<Arc<DoorTokens>>,
+    grants: Mutex<Grants>,
+    limiter: Mutex<Limiter>,
+}
+
+/// What is known of a connection before anything was read from it.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) source: IpAddr,
+    pub(crate) names: Arc<Names>,
+    pub(crate) tls: bool,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// No token was shown.
+    Missing,
+    /// It is nobody's.
+    Wrong(Wrong),
+    /// Too many were nobody's; none is looked at until then.
+    Wait(u64),
+}
+
+impl Door {
+    /// A door without tokens: nobody may come in until [`Door::set_tokens`].
+    ///
+    /// # Errors
+    /// A configuration that can't be used.
+    pub fn new(
+        config: DoorConfig,
+        connect: Arc<dyn Connect>,
+        log: Arc<dyn EventLog>,
+    ) -> Result<Arc<Self>, DoorError> {
+        config.check()?;
+        Ok(Arc::new(Self {
+            connections: Arc::new(Semaphore::new(config.max_connections)),
+            unauthenticated: Arc::new(Semaphore::new(config.max_unauthenticated)),
+            config,
+            connect,
+            record: Recorder::new(log),
+            table: Table::shipped()?,
+            routes: Routes::shipped()?,
+            tokens: watch::Sender::new(Arc::new(DoorTokens::new())),
+            grants: Mutex::new(Grants::default()),
+            limiter: Mutex::new(Limiter::default()),
+        }))
+    }
+
+    /// Puts other tokens in force. Connections whose token is gone or changed are closed.
+    pub fn set_tokens(&self, tokens: DoorTokens) {
+        self.tokens.send_replace(Arc::new(tokens));
+    }
+
+    /// Allows one method of class `host` to one token for a time. Written down first.
+    ///
+    /// # Errors
+    /// See [`AllowError`]; then nothing is allowed.
+    pub async fn allow(
+        &self,
+        method: &str,
+        token: &str,
+        last: Duration,
+        by: &str,
+    ) -> Result<Grant, AllowError> {
+        let now = now_ms();
+        let grant = Grant {
+            id: uuid::Uuid::now_v7().to_string(),
+            method: method.to_owned(),
+            token: token.to_owned(),
+            until_ms: now.saturating_add(u64::try_from(last.as_millis()).unwrap_or(u64::MAX)),
+        };
+        // Tried on a copy, so that a grant that can't be written down is never in force.
+        self.grants().clone().add(grant.clone(), now, &self.table)?;
+        self.record.first(record::granted(&grant, by)).await?;
+        self.grants().add(grant.clone(), now, &self.table)?;
+        Ok(grant)
+    }
+
+    /// Takes all grants of a method away; how many there were.
+    pub fn disallow(&self, method: &str) -> usize {
+        self.grants().remove(method)
+    }
+
+    /// The grants in force.
+    #[must_use]
+    pub fn allowed(&self) -> Vec<Grant> {
+        self.grants().list(now_ms())
+    }
+
+    /// Events that could not be written down. Refusals only: what is allowed waits for the log.
+    #[must_use]
+    pub fn lost_events(&self) -> u64 {
+        self.record.lost()
+    }
+
+    /// Accepts connections until the future is dropped, which ends them all.
+    ///
+    /// # Errors
+    /// When the listener fails for good.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
+        self.accept(listener, None).await
+    }
+
+    /// The same over TLS.
+    ///
+    /// # Errors
+    /// When the listener fails for good.
+    pub async fn serve_tls(
+        self: Arc<Self>,
+        listener: TcpListener,
+        tls: TlsAcceptor,
+    ) -> io::Result<()> {
+        self.accept(listener, Some(tls)).await
+    }
+
+    async fn accept(
+        self: Arc<Self>,
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+    ) -> io::Result<()> {
+        let names = Arc::new(self.config.names(listener.local_addr()?));
+        let mut tasks = JoinSet::new();
+        let recording = self.record.run();
+        tokio::pin!(recording);
+        loop {
+            let (stream, address) = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    // Out of descriptors, or the client left already: neither ends the door.
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        continue;
+                    }
+                },
+                Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
+                () = &mut recording => continue,
+            };
+            let Ok(place) = Arc::clone(&self.connections).try_acquire_owned() else {
+                // Closed at once: answering would cost what the limit is there to save.
+                continue;
+            };
+            let peer = Peer {
+                source: address.ip().to_canonical(),
+                names: Arc::clone(&names),
+                tls: tls.is_some(),
+            };
+            let door = Arc::clone(&self);
+            let tls = tls.clone();
+            tasks.spawn(async move {
+                let _place = place;
+                if stream.set_nodelay(true).is_err() {
+                    return;
+                }
+                match tls {
+                    None => http1::connection(door, stream, peer).await,
+                    Some(tls) => {
+                        let limit = Duration::from_secs(door.config.login_seconds);
+                        if let Ok(Ok(stream)) =
+                            tokio::time::timeout(limit, tls.accept(stream)).await
+                        {
+                            http1::connection(door, stream, peer).await;
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    /// Who shows this token. A wrong one costs its source a wait.
+    pub(crate) fn authenticate(
+        &self,
+        shown: Option<&str>,
+        source: IpAddr,
+    ) -> Result<Principal, Denied> {
+        let now = now_ms();
+        let Some(shown) = shown.filter(|s| !s.is_empty()) else { return Err(Denied::Missing) };
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        match limiter.wait_ms(source, now) {
+            0 => {}
+            wait => return Err(Denied::Wait(wait)),
+        }
+        let tokens = self.tokens.borrow();
+        match tokens.authenticate(shown, now) {
+            Some(who) => {
+                limiter.right(source);
+                Ok(who)
+            }
+            None => Err(Denied::Wrong(limiter.wrong(source, now))),
+        }
+    }
+
+    pub(crate) fn still_valid(&self, who: &Principal) -> bool {
+        self.tokens.borrow().still_valid(who, now_ms())
+    }
+
+    pub(crate) fn token_changes(&self) -> watch::Receiver<Arc<DoorTokens>> {
+        self.tokens.subscribe()
+    }
+
+    pub(crate) fn judge(&self, who: &Principal, request: &frame::Request) -> Judgement {
+        judge(&self.table, &self.grants(), who, request, now_ms())
+    }
+
+    fn grants(&self) -> MutexGuard<'_, Grants> {
+        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

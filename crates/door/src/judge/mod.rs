@@ -1,0 +1,182 @@
+//! Whether a caller may make a request: a function of the tables, the caller and the grants.
+
+mod command;
+mod shape;
+
+use crate::frame::Request;
+use crate::grant::Grants;
+use crate::table::{Class, Table};
+use crate::token::Principal;
+use serde_json::Value;
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// Goes on to the gateway.
+    Allow {
+        /// As what it was judged.
+        class: Class,
+        /// It has to be written down before it goes on.
+        record: bool,
+        /// The grant that made it possible, where one did.
+        by_grant: Option<String>,
+    },
+    /// Is answered by the door.
+    Refuse {
+        /// As what it was judged; `None` for a method that no table knows.
+        class: Option<Class>,
+        /// For the caller: what, why, and which command changes it.
+        message: String,
+    },
+}
+
+impl Judgement {
+    /// Whether it goes on.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Judgement::Allow { .. })
+    }
+}
+
+/// A field or text that asks for more than its method does, found while judging parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    class: Class,
+    what: String,
+}
+
+/// Judges one request. `connect` is no request in this sense: the door makes its own.
+#[must_use]
+pub fn judge(
+    table: &Table,
+    grants: &Grants,
+    who: &Principal,
+    request: &Request,
+    now_ms: u64,
+) -> Judgement {
+    let name = &request.method;
+    let Some(method) = table.method(name) else {
+        return Judgement::Refuse {
+            class: None,
+            message: format!(
+                "Seawall: `{}` is not in the table of methods that this door knows (OpenClaw {}), so it is refused. \
+                 A later version of Seawall may know it.",
+                printable(name),
+                table.tested_with()
+            ),
+        };
+    };
+    let finding = method
+        .shape
+        .as_deref()
+        .and_then(|shape| shape::judge(table, shape, request.params.as_ref()));
+    let class = finding.as_ref().map_or(method.class, |f| f.class.max(method.class));
+    if class <= who.role.class() {
+        return Judgement::Allow {
+            class,
+            record: class >= Class::Operator && !method.observes,
+            by_grant: None,
+        };
+    }
+    // A grant is for people who run the deployment: it never lifts a viewer.
+    if class == Class::Host
+        && who.role.class() == Class::Operator
+        && let Some(grant) = grants.covering(name, &who.name, now_ms)
+    {
+        return Judgement::Allow { class, record: true, by_grant: Some(grant.id.clone()) };
+    }
+    let why = match &finding {
+        Some(f) if f.class > method.class => f.what.clone(),
+        _ => lower_first(&method.reason),
+    };
+    Judgement::Refuse {
+        class: Some(class),
+        message: message(name, class, who, &why, method.instead.as_deref()),
+    }
+}
+
+fn message(name: &str, class: Class, who: &Principal, why: &str, instead: Option<&str>) -> String {
+    let why = why.trim_end_matches('.');
+    match class {
+        Class::Never => format!("Seawall: `{name}` is refused through this door: {why}."),
+        Class::Host if who.role.class() == Class::Operator => {
+            let instead =
+                instead.map(|c| format!("Use `{c}`, or ")).unwrap_or_else(|| "To ".into());
+            let allow = if instead.ends_with("or ") { "allow" } else { "allow it, run" };
+            if allow == "allow" {
+                format!(
+                    "Seawall: `{name}` is refused: {why}. {instead}allow it for ten minutes with \
+                     `seawall door allow {name} --token {} --for 10m`.",
+                    who.name
+                )
+            } else {
+                format!(
+                    "Seawall: `{name}` is refused: {why}. To {allow} \
+                     `seawall door allow {name} --token {} --for 10m`.",
+                    who.name
+                )
+            }
+        }
+        Class::Host => format!(
+            "Seawall: `{name}` is refused: {why}. Token `{}` has role {}; only an operator's token can be allowed it.",
+            who.name,
+            who.role.as_str()
+        ),
+        Class::Read | Class::Chat | Class::Operator => format!(
+            "Seawall: `{name}` is refused: it needs a token of role {}, and `{}` has role {} ({why}). \
+             An operator makes one with `seawall token create NAME --role {}`.",
+            class.as_str(),
+            who.name,
+            who.role.as_str(),
+            class.as_str()
+        ),
+    }
+}
+
+/// Why the texts of a turn over HTTP are refused, if they are: the strings under the names that the
+/// OpenAI-compatible interfaces have for what a person wrote.
+#[must_use]
+pub fn text_refusal(table: &Table, who: &Principal, body: &Value) -> Option<String> {
+    let mut worst: Option<Finding> = None;
+    texts(body, false, &mut |text| {
+        if let Some(finding) = command::judge(table, text)
+            && worst.as_ref().is_none_or(|w| w.class < finding.class)
+        {
+            worst = Some(finding);
+        }
+    });
+    let finding = worst.filter(|f| f.class > who.role.class())?;
+    Some(format!("Seawall: the request is refused: {}.", finding.what))
+}
+
+fn texts(value: &Value, is_text: bool, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) if is_text => found(text),
+        Value::Array(list) => list.iter().for_each(|item| texts(item, is_text, found)),
+        Value::Object(object) => {
+            for (name, value) in object {
+                let is_text =
+                    matches!(name.as_str(), "content" | "text" | "input" | "instructions");
+                texts(value, is_text, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+/// A client's string, short and without control characters, for messages and events.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_default).collect()
+}
+
+#[cfg(test)]
+mod tests;
