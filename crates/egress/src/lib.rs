@@ -1,1 +1,31 @@
-//! placeholder
+//! Seawall's forward proxy: the only way out.
+//!
+//! Every destination is refused unless a rule allows it for the identity that asks. Name and
+//! port are judged before anything is looked up; every address of the one look-up is judged, and
+//! one of those is dialled; the event is on disk before a byte goes out.
+//!
+//! Pure, functions of values: [`address`], [`host`], [`identity`], [`rule`], [`policy`],
+//! [`refusal`], [`head`], [`chunked`], [`hello`]. Edges: [`resolve`], [`proxy`], [`journal`].
+
+pub mod address;
+pub mod chunked;
+mod connection;
+pub mod head;
+pub mod hello;
+pub mod host;
+pub mod identity;
+pub mod journal;
+pub mod policy;
+pub mod proxy;
+mod record;
+pub mod refusal;
+pub mod resolve;
+pub mod rule;
+mod wire;
+
+pub use identity::{Identity, Zone};
+pub use journal::Journal;
+pub use policy::{EgressPolicy, PolicyError};
+pub use proxy::{Gate, Proxy};
+pub use refusal::{Cause, Refusal};
+pub use resolve::{NoResolver, Resolve, StaticResolver, SystemResolver};

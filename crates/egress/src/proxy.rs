@@ -1,0 +1,573 @@
+//! The proxy as a whole: policy, gate, who is connected and what each connection holds.
+//!
+//! Invariants: nothing is dialled that [`Compiled::judge`] and [`Compiled::judge_addresses`] did
+//! not allow under the policy in force; nothing is sent before its event is on disk; a
+//! connection that holds what the policy in force does not allow is cut.
+
+use crate::connection;
+use crate::host::{Host, Target};
+use crate::identity::Identity;
+use crate::policy::{Compiled, EgressPolicy, PolicyError};
+use crate::record;
+use crate::refusal::{Cause, Refusal};
+use crate::resolve::Resolve;
+use crate::rule::{How, Protocol};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use base64::Engine as _;
+use futures_util::future::join_all;
+use seawall_model::{Event, EventLog};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+/// Observations that wait for the log. Beyond it they are counted and dropped: a client that is
+/// refused a thousand times a second must not hold memory for it.
+const MAX_WAITING: usize = 4096;
+
+/// Addresses of one look-up that are tried.
+const MAX_DIALS: usize = 4;
+
+/// The forward proxy.
+pub struct Proxy {
+    policy: ArcSwap<Compiled>,
+    resolver: Arc<dyn Resolve>,
+    log: Arc<dyn EventLog>,
+    /// Why the gate is closed; none when it is open.
+    closed: ArcSwapOption<String>,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    listeners: Mutex<Vec<Arc<Listener>>>,
+    counts: Mutex<HashMap<Arc<Identity>, usize>>,
+    grants: Mutex<HashMap<String, Grant>>,
+    next_id: AtomicU64,
+    observed: mpsc::Sender<Event>,
+    observations: Mutex<Option<mpsc::Receiver<Event>>>,
+    lost: AtomicU64,
+}
+
+/// SHA-256 of a secret, and whose it is.
+type Grant = ([u8; 32], Arc<Identity>);
+
+/// Whether anything may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// By the policy.
+    Open,
+    /// Nothing; every connection is cut.
+    Closed {
+        /// Told to clients and written to the log.
+        reason: String,
+    },
+}
+
+struct Listener {
+    identity: Option<Arc<Identity>>,
+    revoked: AtomicBool,
+    notify: Notify,
+}
+
+/// A client connection.
+pub(crate) struct Connection {
+    pub(crate) id: u64,
+    identity: Mutex<Option<Arc<Identity>>>,
+    held: Mutex<Option<Held>>,
+    abort: OnceLock<AbortHandle>,
+}
+
+/// What a connection was allowed and still uses.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) target: Target,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) how: HeldHow,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum HeldHow {
+    Tunnel,
+    Carries(Protocol),
+    Request { method: String, path: String, websocket: bool },
+}
+
+impl HeldHow {
+    pub(crate) fn how(&self) -> How<'_> {
+        match self {
+            Self::Tunnel => How::Tunnel,
+            Self::Carries(protocol) => How::Carries(*protocol),
+            Self::Request { method, path, websocket } => {
+                How::Request { method, path, websocket: *websocket }
+            }
+        }
+    }
+}
+
+/// A lock whose holder panicked still guards consistent data here: every critical section is a
+/// single insertion, removal or read.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Proxy {
+    /// A proxy with its gate open.
+    ///
+    /// # Errors
+    /// When the policy is wrong.
+    pub fn new(
+        policy: &EgressPolicy,
+        resolver: Arc<dyn Resolve>,
+        log: Arc<dyn EventLog>,
+    ) -> Result<Arc<Self>, PolicyError> {
+        let (observed, observations) = mpsc::channel(MAX_WAITING);
+        Ok(Arc::new(Self {
+            policy: ArcSwap::from_pointee(policy.compile()?),
+            resolver,
+            log,
+            closed: ArcSwapOption::empty(),
+            connections: Mutex::default(),
+            listeners: Mutex::default(),
+            counts: Mutex::default(),
+            grants: Mutex::default(),
+            next_id: AtomicU64::new(0),
+            observed,
+            observations: Mutex::new(Some(observations)),
+            lost: AtomicU64::new(0),
+        }))
+    }
+
+    /// Serves a listener whose clients all have one identity: whoever can reach the socket has
+    /// it. Ends when the identity is revoked.
+    ///
+    /// # Errors
+    /// When the listener fails for good.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        identity: Identity,
+    ) -> std::io::Result<()> {
+        self.accept(listener, Some(Arc::new(identity))).await
+    }
+
+    /// Serves a listener whose clients each show a secret, from the policy's `clients` or from
+    /// [`Proxy::grant`].
+    ///
+    /// # Errors
+    /// When the listener fails for good.
+    pub async fn serve_clients(self: Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
+        self.accept(listener, None).await
+    }
+
+    async fn accept(
+        self: Arc<Self>,
+        listener: TcpListener,
+        identity: Option<Arc<Identity>>,
+    ) -> std::io::Result<()> {
+        self.start_observer();
+        let entry =
+            Arc::new(Listener { identity, revoked: AtomicBool::new(false), notify: Notify::new() });
+        lock(&self.listeners).push(Arc::clone(&entry));
+        let result = self.accept_loop(&listener, &entry).await;
+        lock(&self.listeners).retain(|other| !Arc::ptr_eq(other, &entry));
+        result
+    }
+
+    async fn accept_loop(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        entry: &Arc<Listener>,
+    ) -> std::io::Result<()> {
+        while !entry.revoked.load(Ordering::Acquire) {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = entry.notify.notified() => continue,
+            };
+            match accepted {
+                Ok((stream, _)) => self.admit_connection(stream, entry),
+                // Out of descriptors or memory: connections that end give some back.
+                Err(e) if is_exhaustion(&e) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(e) if is_fatal(&e) => return Err(e),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn admit_connection(self: &Arc<Self>, stream: TcpStream, listener: &Arc<Listener>) {
+        if lock(&self.connections).len() >= self.policy.load().limits.connections {
+            let refusal = Refusal::new(Cause::Limit, "too many connections")
+                .fix("raise `limits.connections`");
+            self.refused(listener.identity.as_deref(), None, "", &refusal);
+            return; // The stream closes.
+        }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(Connection {
+            id,
+            identity: Mutex::new(None),
+            held: Mutex::new(None),
+            abort: OnceLock::new(),
+        });
+        lock(&self.connections).insert(id, Arc::clone(&connection));
+        // Whatever way the task ends (done, cut, panicked), the guard takes the entry out.
+        let guard = Registered { proxy: Arc::clone(self), connection: Arc::clone(&connection) };
+        if let Some(identity) = &listener.identity
+            && let Err(refusal) = self.identify(&connection, identity)
+        {
+            self.refused(Some(identity), None, "", &refusal);
+            return;
+        }
+        let fixed = listener.identity.clone();
+        let task = tokio::spawn(connection::run(guard, stream, fixed));
+        let _ = connection.abort.set(task.abort_handle());
+        if listener.revoked.load(Ordering::Acquire) {
+            task.abort();
+        }
+    }
+
+    /// Replaces the policy as a whole. Connections that hold what the new one does not allow are
+    /// cut.
+    ///
+    /// # Errors
+    /// When the policy is wrong; the one in force stays.
+    pub fn reload(&self, policy: &EgressPolicy) -> Result<(), PolicyError> {
+        let compiled = Arc::new(policy.compile()?);
+        self.policy.store(Arc::clone(&compiled));
+        let clients_gone = |identity: &Identity| {
+            // A client that is no longer in the policy has no proof any more.
+            !compiled.has_identity(identity) && !self.is_granted_or_served(identity)
+        };
+        let cut = self.cut_where(|connection| {
+            let identity = lock(&connection.identity).clone();
+            let held = lock(&connection.held).clone();
+            identity.is_some_and(|identity| clients_gone(&identity))
+                || held.is_some_and(|held| !still_allowed(&compiled, &held))
+        });
+        self.observe(record::reloaded(policy.rules.len()));
+        if cut > 0 {
+            self.observe(record::cut(None, cut, "the policy changed"));
+        }
+        Ok(())
+    }
+
+    fn is_granted_or_served(&self, identity: &Identity) -> bool {
+        lock(&self.listeners).iter().any(|l| l.identity.as_deref() == Some(identity))
+            || lock(&self.grants).values().any(|(_, granted)| **granted == *identity)
+    }
+
+    /// Opens or closes the gate. When this returns with the gate closed, nothing new is let
+    /// through and every connection has been told to end.
+    pub fn gate(&self, gate: Gate) {
+        match gate {
+            Gate::Open => {
+                self.closed.store(None);
+                self.observe(record::gate(None));
+            }
+            Gate::Closed { reason } => {
+                self.observe(record::gate(Some(&reason)));
+                self.closed.store(Some(Arc::new(reason.clone())));
+                let cut = self.cut_where(|_| true);
+                if cut > 0 {
+                    self.observe(record::cut(None, cut, &reason));
+                }
+            }
+        }
+    }
+
+    /// Gives an identity to whoever shows this secret on a shared listener.
+    pub fn grant(&self, user: &str, secret: &[u8], identity: Identity) {
+        let hash = Sha256::digest(secret).into();
+        lock(&self.grants).insert(user.to_owned(), (hash, Arc::new(identity)));
+    }
+
+    /// Ends an identity: its listeners stop, its secrets are void, its connections are cut.
+    pub fn revoke(&self, identity: &Identity) {
+        lock(&self.grants).retain(|_, (_, granted)| **granted != *identity);
+        lock(&self.listeners).retain(|listener| {
+            let gone = listener.identity.as_deref() == Some(identity);
+            if gone {
+                listener.revoked.store(true, Ordering::Release);
+                listener.notify.notify_one();
+            }
+            !gone
+        });
+        let cut = self.cut_where(|c| lock(&c.identity).as_deref() == Some(identity));
+        if cut > 0 {
+            self.observe(record::cut(Some(identity), cut, "the grant was revoked"));
+        }
+    }
+
+    /// Client connections at this moment.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        lock(&self.connections).len()
+    }
+
+    /// Observations (refusals, closings) that did not get into the log.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn cut_where(&self, condition: impl Fn(&Connection) -> bool) -> usize {
+        let all: Vec<_> = lock(&self.connections).values().cloned().collect();
+        let mut cut = 0;
+        for connection in all {
+            if condition(&connection) {
+                cut += 1;
+                if let Some(abort) = connection.abort.get() {
+                    abort.abort();
+                }
+            }
+        }
+        cut
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Compiled> {
+        self.policy.load_full()
+    }
+
+    /// Who a client is by its credentials.
+    pub(crate) fn authenticate(
+        &self,
+        credentials: Option<&[u8]>,
+    ) -> Result<Arc<Identity>, Refusal> {
+        let refused = |why: &str| {
+            Refusal::new(Cause::Unidentified, why)
+                .fix("give the client the user and secret of one of the policy's `clients`")
+        };
+        let value = credentials.ok_or_else(|| refused("the client shows no proof of who it is"))?;
+        let decoded = value
+            .split_at_checked(6)
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Basic "))
+            .and_then(|(_, text)| base64::engine::general_purpose::STANDARD.decode(text).ok())
+            .ok_or_else(|| refused("the client's credentials are not of the form Basic"))?;
+        let mut parts = decoded.splitn(2, |b| *b == b':');
+        let user = parts.next().and_then(|u| std::str::from_utf8(u).ok()).unwrap_or("");
+        let shown: [u8; 32] = Sha256::digest(parts.next().unwrap_or_default()).into();
+        let known = lock(&self.grants).get(user).cloned().or_else(|| {
+            self.policy.load().client(user).map(|(hash, who)| (*hash, Arc::new(who.clone())))
+        });
+        // An unknown user costs the same comparison as a known one.
+        let (hash, identity) = match known {
+            Some((hash, identity)) => (hash, Some(identity)),
+            None => ([0; 32], None),
+        };
+        match (bool::from(hash.ct_eq(&shown)), identity) {
+            (true, Some(identity)) => Ok(identity),
+            _ => Err(refused("the client's user or secret is wrong")),
+        }
+    }
+
+    /// Notes whose connection this is. A connection keeps its identity.
+    pub(crate) fn identify(
+        &self,
+        connection: &Connection,
+        identity: &Arc<Identity>,
+    ) -> Result<(), Refusal> {
+        let mut slot = lock(&connection.identity);
+        if let Some(known) = slot.as_ref() {
+            return if **known == **identity {
+                Ok(())
+            } else {
+                Err(Refusal::new(Cause::Unidentified, "the connection belongs to another client"))
+            };
+        }
+        let limit = self.policy.load().limits.connections_per_identity;
+        let mut counts = lock(&self.counts);
+        let count = counts.entry(Arc::clone(identity)).or_default();
+        if *count >= limit {
+            return Err(Refusal::new(Cause::Limit, format!("too many connections of {identity}"))
+                .fix("raise `limits.connections_per_identity`"));
+        }
+        *count += 1;
+        *slot = Some(Arc::clone(identity));
+        Ok(())
+    }
+
+    /// Judges a destination, looks it up, judges the addresses, and notes that the connection
+    /// holds it. With `known`, the addresses of the connection at hand are judged again instead
+    /// of looked up.
+    pub(crate) async fn judge(
+        &self,
+        connection: &Connection,
+        identity: &Arc<Identity>,
+        target: &Target,
+        how: HeldHow,
+        known: Option<&[IpAddr]>,
+    ) -> Result<(String, Vec<IpAddr>), Refusal> {
+        self.check_gate()?;
+        let policy = self.policy();
+        let name = policy.judge(identity, target, how.how())?.name.clone();
+        let addresses = match known {
+            Some(addresses) => addresses.to_vec(),
+            None => self.look_up(&policy, target).await?,
+        };
+        // The policy may have changed during the look-up.
+        let policy = if known.is_none() { self.policy() } else { policy };
+        let rule = policy.judge(identity, target, how.how())?;
+        policy.judge_addresses(rule, target, &addresses)?;
+        let held = Held {
+            identity: Arc::clone(identity),
+            target: target.clone(),
+            addresses: addresses.clone(),
+            how,
+        };
+        *lock(&connection.held) = Some(held.clone());
+        // From here a reload or a closing gate finds it. One that came in between did not.
+        self.check_gate()?;
+        let now = self.policy();
+        if !Arc::ptr_eq(&policy, &now) {
+            let rule = now.judge(identity, target, held.how.how())?;
+            now.judge_addresses(rule, target, &addresses)?;
+        }
+        Ok((name, addresses))
+    }
+
+    pub(crate) fn release(&self, connection: &Connection) {
+        *lock(&connection.held) = None;
+    }
+
+    fn check_gate(&self) -> Result<(), Refusal> {
+        match self.closed.load().as_deref() {
+            None => Ok(()),
+            Some(reason) => {
+                Err(Refusal::new(Cause::Closed, format!("the gate is closed: {reason}"))
+                    .fix("see `seawall status`"))
+            }
+        }
+    }
+
+    async fn look_up(&self, policy: &Compiled, target: &Target) -> Result<Vec<IpAddr>, Refusal> {
+        let name = match &target.host {
+            Host::Address(address) => return Ok(vec![*address]),
+            Host::Name(name) => name,
+        };
+        if let Some(pinned) = policy.pinned(name) {
+            return Ok(pinned.to_vec());
+        }
+        let limit = Duration::from_secs(policy.limits.resolve_seconds);
+        match timeout(limit, self.resolver.resolve(name)).await {
+            Ok(Ok(addresses)) => Ok(addresses),
+            Ok(Err(e)) => Err(Refusal::new(Cause::Unreachable, e.to_string())),
+            Err(_) => Err(Refusal::new(
+                Cause::Unreachable,
+                format!("`{name}` did not resolve within {} s", limit.as_secs()),
+            )),
+        }
+    }
+
+    /// Dials one of the judged addresses.
+    pub(crate) async fn dial(
+        &self,
+        target: &Target,
+        addresses: &[IpAddr],
+    ) -> Result<(TcpStream, IpAddr), Refusal> {
+        let limit = Duration::from_secs(self.policy.load().limits.connect_seconds);
+        let unreachable = |why: String| Refusal::new(Cause::Unreachable, why);
+        let attempt = async {
+            let mut last = None;
+            for address in addresses.iter().take(MAX_DIALS) {
+                match TcpStream::connect(SocketAddr::new(*address, target.port)).await {
+                    Ok(stream) => {
+                        let _ = stream.set_nodelay(true);
+                        return Ok((stream, *address));
+                    }
+                    Err(e) => last = Some(e),
+                }
+            }
+            let why = last.map_or_else(|| "no address".into(), |e| e.to_string());
+            Err(unreachable(format!("`{target}` did not answer: {why}")))
+        };
+        timeout(limit, attempt).await.unwrap_or_else(|_| {
+            Err(unreachable(format!("`{target}` did not answer within {} s", limit.as_secs())))
+        })
+    }
+
+    /// Writes down what is about to be let through; returns once it is on disk.
+    pub(crate) async fn record(&self, event: Event) -> Result<(), Refusal> {
+        match self.log.append(event).await {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Refusal::new(Cause::Log, e.to_string())
+                .fix("make room on the disk of the event log; nothing passes unrecorded")),
+        }
+    }
+
+    /// Writes down a refusal without holding the client for it.
+    pub(crate) fn refused(
+        &self,
+        identity: Option<&Identity>,
+        target: Option<&Target>,
+        method: &str,
+        refusal: &Refusal,
+    ) {
+        self.observe(record::refused(identity, target, method, refusal));
+    }
+
+    pub(crate) fn observe(&self, event: Event) {
+        if self.observed.try_send(event).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn start_observer(self: &Arc<Self>) {
+        let Some(mut events) = lock(&self.observations).take() else { return };
+        let proxy = Arc::downgrade(self);
+        let log = Arc::clone(&self.log);
+        tokio::spawn(async move {
+            let mut batch = Vec::new();
+            while events.recv_many(&mut batch, 256).await > 0 {
+                let results = join_all(batch.drain(..).map(|event| log.append(event))).await;
+                let failed = results.iter().filter(|r| r.is_err()).count() as u64;
+                if failed > 0
+                    && let Some(proxy) = proxy.upgrade()
+                {
+                    proxy.lost.fetch_add(failed, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+}
+
+fn still_allowed(policy: &Compiled, held: &Held) -> bool {
+    policy
+        .judge(&held.identity, &held.target, held.how.how())
+        .and_then(|rule| policy.judge_addresses(rule, &held.target, &held.addresses))
+        .is_ok()
+}
+
+fn is_exhaustion(e: &std::io::Error) -> bool {
+    // EMFILE, ENFILE, ENOBUFS, ENOMEM.
+    matches!(e.raw_os_error(), Some(24 | 23 | 105 | 12))
+}
+
+fn is_fatal(e: &std::io::Error) -> bool {
+    // EBADF, EINVAL, ENOTSOCK: the listener is not one any more.
+    matches!(e.raw_os_error(), Some(9 | 22 | 88))
+}
+
+/// A connection that is in the table; dropping it takes it out.
+pub(crate) struct Registered {
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) connection: Arc<Connection>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        lock(&self.proxy.connections).remove(&self.connection.id);
+        if let Some(identity) = lock(&self.connection.identity).take() {
+            let mut counts = lock(&self.proxy.counts);
+            if let Some(count) = counts.get_mut(&identity) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&identity);
+                }
+            }
+        }
+    }
+}

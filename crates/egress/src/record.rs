@@ -1,0 +1,113 @@
+//! Events of this plane. None holds a path, a query, a field or a body: those may be secrets.
+
+use crate::host::Target;
+use crate::identity::Identity;
+use crate::refusal::{Cause, Refusal};
+use crate::wire::Traffic;
+use seawall_model::{Event, Plane, Severity};
+use serde_json::json;
+use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn event(kind: &str, identity: Option<&Identity>, summary: String) -> Event {
+    let mut event = Event::new(now_ms(), Plane::Egress, kind, summary);
+    if let Some(identity) = identity {
+        event.agent_id.clone_from(&identity.agent);
+        event.session_key.clone_from(&identity.session);
+        event.call_id.clone_from(&identity.run);
+    }
+    event
+}
+
+/// A method as it is shown; it is the client's text.
+fn shown(method: &str) -> &str {
+    method.get(..20).unwrap_or(method)
+}
+
+/// Something is let through. Written before a byte of it goes out.
+pub(crate) fn allowed(
+    identity: &Identity,
+    target: &Target,
+    method: &str,
+    rule: &str,
+    addresses: &[IpAddr],
+) -> Event {
+    let method = shown(method);
+    event("egress.allowed", Some(identity), format!("{method} {target} by rule `{rule}`"))
+        .decision("allow")
+        .detail(json!({
+            "host": target.host.to_string(),
+            "port": target.port,
+            "method": method,
+            "rule": rule,
+            "zone": identity.zone,
+            "channel": identity.channel,
+            // What was judged; one of these is dialled.
+            "addresses": addresses.iter().take(8).collect::<Vec<_>>(),
+        }))
+}
+
+/// Something is refused.
+pub(crate) fn refused(
+    identity: Option<&Identity>,
+    target: Option<&Target>,
+    method: &str,
+    refusal: &Refusal,
+) -> Event {
+    let severity = match refusal.cause {
+        Cause::Metadata | Cause::NameMismatch | Cause::Address => Severity::High,
+        Cause::Unreachable => Severity::Info,
+        Cause::Malformed | Cause::NoRule | Cause::Limit => Severity::Low,
+        _ => Severity::Medium,
+    };
+    let kind =
+        if refusal.cause == Cause::Unreachable { "egress.unreachable" } else { "egress.refused" };
+    event(kind, identity, refusal.why.clone()).severity(severity).decision("deny").detail(json!({
+        "host": target.map(|t| t.host.to_string()),
+        "port": target.map(|t| t.port),
+        "method": shown(method),
+        "cause": refusal.cause,
+        "rule": refusal.rule,
+        "zone": identity.map(|i| i.zone),
+        "channel": identity.and_then(|i| i.channel.as_ref()),
+    }))
+}
+
+/// A tunnel has ended.
+pub(crate) fn closed(identity: &Identity, target: &Target, traffic: Traffic) -> Event {
+    event("egress.closed", Some(identity), format!("{target}: tunnel closed")).detail(json!({
+        "host": target.host.to_string(),
+        "port": target.port,
+        "bytesOut": traffic.out,
+        "bytesBack": traffic.back,
+    }))
+}
+
+/// Connections were cut.
+pub(crate) fn cut(identity: Option<&Identity>, connections: usize, reason: &str) -> Event {
+    event("egress.cut", identity, format!("{connections} connections cut: {reason}"))
+        .severity(Severity::Medium)
+        .detail(json!({ "connections": connections, "reason": reason }))
+}
+
+/// The gate was opened or closed.
+pub(crate) fn gate(closed: Option<&str>) -> Event {
+    match closed {
+        Some(reason) => event("egress.gate", None, format!("the gate is closed: {reason}"))
+            .severity(Severity::High)
+            .detail(json!({ "open": false, "reason": reason })),
+        None => {
+            event("egress.gate", None, "the gate is open".into()).detail(json!({ "open": true }))
+        }
+    }
+}
+
+/// The policy was replaced.
+pub(crate) fn reloaded(rules: usize) -> Event {
+    event("egress.reloaded", None, format!("a policy of {rules} rules is in force"))
+}

@@ -1,0 +1,394 @@
+//! Buffered reading, and the two ways in which bytes are passed on: a body with a known end, and
+//! a tunnel.
+
+use crate::chunked::{ChunkError, Decoder, LAST_CHUNK, Step, chunk_head};
+use crate::head::Framing;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// A reader with what was read ahead.
+#[derive(Debug)]
+pub(crate) struct Input<R> {
+    io: R,
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+/// How much is read at once for a head or a short body, and for a long one.
+const SMALL_READ: usize = 4 * 1024;
+const LARGE_READ: usize = 32 * 1024;
+
+impl<R: AsyncRead + Unpin> Input<R> {
+    pub(crate) fn new(io: R) -> Self {
+        Self { io, buffer: Vec::new(), start: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.start = (self.start + n).min(self.buffer.len());
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Reads once; 0 at the end of the stream.
+    pub(crate) async fn fill(&mut self, size: usize) -> io::Result<usize> {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.reserve(size);
+        self.io.read_buf(&mut self.buffer).await
+    }
+
+    pub(crate) async fn fill_small(&mut self) -> io::Result<usize> {
+        self.fill(SMALL_READ).await
+    }
+
+    /// The reader and what was read ahead; the buffer is given back to the allocator.
+    pub(crate) fn into_parts(self) -> (R, Vec<u8>) {
+        let rest = self.bytes().to_vec();
+        (self.io, rest)
+    }
+
+    /// The same for a reader that is only lent.
+    pub(crate) fn take_parts(&mut self) -> (&mut R, Vec<u8>) {
+        let rest = self.bytes().to_vec();
+        self.buffer = Vec::new();
+        self.start = 0;
+        (&mut self.io, rest)
+    }
+
+    /// Whether a kept-alive stream is still open and silent: bytes without a request are not an
+    /// answer to the next one.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        if !self.bytes().is_empty() {
+            return false;
+        }
+        let mut byte = [0u8; 1];
+        let mut buf = ReadBuf::new(&mut byte);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        Pin::new(&mut self.io).poll_read(&mut cx, &mut buf).is_pending()
+    }
+}
+
+/// Which side of a relay failed.
+#[derive(Debug)]
+pub(crate) enum RelayError {
+    /// Reading, or what was read makes no sense.
+    From(io::Error),
+    /// Writing.
+    To,
+}
+
+impl From<ChunkError> for RelayError {
+    fn from(e: ChunkError) -> Self {
+        Self::From(io::Error::new(io::ErrorKind::InvalidData, e))
+    }
+}
+
+/// Passes a body on. `head` goes out in front of it, in the same write as what is there of the
+/// body. With `encode`, chunks are written as chunks; without, only their data is.
+pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    from: &mut Input<R>,
+    to: &mut W,
+    mut head: Vec<u8>,
+    framing: Framing,
+    encode: bool,
+    idle: Duration,
+) -> Result<(), RelayError> {
+    let read = async |from: &mut Input<R>, size| match timeout(idle, from.fill(size)).await {
+        Err(_) => Err(RelayError::From(io::ErrorKind::TimedOut.into())),
+        Ok(Err(e)) => Err(RelayError::From(e)),
+        Ok(Ok(n)) => Ok(n),
+    };
+    let cut_short = || RelayError::From(io::ErrorKind::UnexpectedEof.into());
+    match framing {
+        Framing::None => write(to, &head).await?,
+        Framing::Length(mut left) => loop {
+            let available = from.bytes();
+            let n = usize::try_from(left).unwrap_or(usize::MAX).min(available.len());
+            let data = available.get(..n).unwrap_or_default();
+            if head.is_empty() {
+                write(to, data).await?;
+            } else {
+                head.extend_from_slice(data);
+                write(to, &head).await?;
+                head = Vec::new();
+            }
+            from.consume(n);
+            left -= n as u64;
+            if left == 0 {
+                break;
+            }
+            let size = if left > SMALL_READ as u64 { LARGE_READ } else { SMALL_READ };
+            if read(from, size).await? == 0 {
+                return Err(cut_short());
+            }
+        },
+        Framing::Chunked => {
+            let mut decoder = Decoder::default();
+            let mut out = head;
+            while !decoder.is_done() {
+                // All that is buffered becomes one write.
+                while !from.bytes().is_empty() && !decoder.is_done() {
+                    let n = match decoder.step(from.bytes())? {
+                        Step::Skip(n) => n,
+                        Step::Data(n) => {
+                            let data = from.bytes().get(..n).unwrap_or_default();
+                            if encode {
+                                out.extend_from_slice(&chunk_head(n));
+                            }
+                            out.extend_from_slice(data);
+                            if encode {
+                                out.extend_from_slice(b"\r\n");
+                            }
+                            n
+                        }
+                        Step::Done => 0,
+                    };
+                    from.consume(n);
+                }
+                if decoder.is_done() && encode {
+                    out.extend_from_slice(LAST_CHUNK);
+                }
+                if !out.is_empty() {
+                    write(to, &out).await?;
+                    out.clear();
+                }
+                if !decoder.is_done() && read(from, LARGE_READ).await? == 0 {
+                    return Err(cut_short());
+                }
+            }
+        }
+        Framing::UntilClose => {
+            head.extend_from_slice(from.bytes());
+            from.consume(from.bytes().len());
+            write(to, &head).await?;
+            while read(from, LARGE_READ).await? > 0 {
+                write(to, from.bytes()).await?;
+                from.consume(from.bytes().len());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn write<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> Result<(), RelayError> {
+    to.write_all(bytes).await.map_err(|_| RelayError::To)
+}
+
+thread_local! {
+    /// One buffer for all tunnels of a thread: an idle tunnel holds no memory for data.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
+}
+
+/// Reads of one direction before others get their turn.
+const TURNS: usize = 16;
+
+/// One direction of a tunnel.
+struct Direction {
+    /// Read but not yet taken by the other side.
+    pending: Vec<u8>,
+    sent: usize,
+    state: Flow,
+    bytes: u64,
+}
+
+#[derive(PartialEq)]
+enum Flow {
+    Copying,
+    Closing,
+    Closed,
+}
+
+impl Direction {
+    fn new(pending: Vec<u8>) -> Self {
+        Self { pending, sent: 0, state: Flow::Copying, bytes: 0 }
+    }
+
+    /// Ready once this direction has ended in order; an error ends the tunnel.
+    fn poll<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        active: &mut bool,
+    ) -> Poll<io::Result<()>> {
+        for _ in 0..TURNS {
+            while self.sent < self.pending.len() {
+                let rest = self.pending.get(self.sent..).unwrap_or_default();
+                match Pin::new(&mut *to).poll_write(cx, rest) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(n)) => {
+                        self.sent += n;
+                        self.bytes += n as u64;
+                        *active = true;
+                    }
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            if self.sent > 0 {
+                self.pending = Vec::new();
+                self.sent = 0;
+            }
+            match self.state {
+                Flow::Closed => return Poll::Ready(Ok(())),
+                Flow::Closing => match Pin::new(&mut *to).poll_shutdown(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    // The other side may be gone already; that is an end too.
+                    Poll::Ready(_) => {
+                        self.state = Flow::Closed;
+                        continue;
+                    }
+                },
+                Flow::Copying => {}
+            }
+            let step = SCRATCH.with_borrow_mut(|scratch| {
+                let mut buf = ReadBuf::new(scratch);
+                match Pin::new(&mut *from).poll_read(cx, &mut buf) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                    Poll::Ready(Ok(())) => {}
+                }
+                *active = true;
+                let data = buf.filled();
+                if data.is_empty() {
+                    self.state = Flow::Closing;
+                    return Poll::Ready(Ok(()));
+                }
+                let written = match Pin::new(&mut *to).poll_write(cx, data) {
+                    Poll::Ready(Ok(n)) => n,
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                    Poll::Pending => 0,
+                };
+                self.bytes += written as u64;
+                if let Some(rest @ [_, ..]) = data.get(written..) {
+                    self.pending = rest.to_vec();
+                }
+                Poll::Ready(Ok(()))
+            });
+            match step {
+                Poll::Ready(Ok(())) => {}
+                other => return other,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// What went through a tunnel.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    pub(crate) out: u64,
+    pub(crate) back: u64,
+}
+
+/// Passes bytes both ways until both sides have ended, one fails, or nothing has moved for
+/// `idle`. `ahead` was read from the client already.
+pub(crate) async fn tunnel<R1, W1, R2, W2>(
+    client: (&mut R1, &mut W1),
+    server: (&mut R2, &mut W2),
+    ahead: (Vec<u8>, Vec<u8>),
+    idle: Duration,
+) -> Traffic
+where
+    R1: AsyncRead + Unpin,
+    W1: AsyncWrite + Unpin,
+    R2: AsyncRead + Unpin,
+    W2: AsyncWrite + Unpin,
+{
+    let mut out = Direction::new(ahead.0);
+    let mut back = Direction::new(ahead.1);
+    let mut last = Instant::now();
+    let mut timer: Pin<Box<Sleep>> = Box::pin(sleep_until(last + idle));
+    poll_fn(|cx| {
+        let mut active = false;
+        let a = out.poll(cx, client.0, server.1, &mut active);
+        let b = back.poll(cx, server.0, client.1, &mut active);
+        match (a, b) {
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => return Poll::Ready(()),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(()),
+            _ => {}
+        }
+        if active {
+            last = Instant::now();
+        }
+        // The timer is moved only when it fires, not for every byte.
+        while timer.as_mut().poll(cx).is_ready() {
+            if last.elapsed() >= idle {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(last + idle);
+        }
+        Poll::Pending
+    })
+    .await;
+    Traffic { out: out.bytes, back: back.bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tunnel_passes_both_ways_and_ends_when_both_have() {
+        let (mut client, client_side) = tokio::io::duplex(7);
+        let (mut server, server_side) = tokio::io::duplex(5);
+        let (mut cr, mut cw) = tokio::io::split(client_side);
+        let (mut sr, mut sw) = tokio::io::split(server_side);
+        let relay = tokio::spawn(async move {
+            let ahead = (b"ahead ".to_vec(), Vec::new());
+            tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, Duration::from_secs(60)).await
+        });
+        let up = vec![b'u'; 100_000];
+        let down = vec![b'd'; 50_000];
+        let (mut got_up, mut got_down) = (Vec::new(), Vec::new());
+        {
+            let (mut client_read, mut client_write) = tokio::io::split(&mut client);
+            let (mut server_read, mut server_write) = tokio::io::split(&mut server);
+            let (a, b, c, d) = tokio::join!(
+                async {
+                    client_write.write_all(&up).await?;
+                    client_write.shutdown().await
+                },
+                server_read.read_to_end(&mut got_up),
+                async {
+                    server_write.write_all(&down).await?;
+                    server_write.shutdown().await
+                },
+                client_read.read_to_end(&mut got_down)
+            );
+            a.unwrap();
+            b.unwrap();
+            c.unwrap();
+            d.unwrap();
+        }
+        assert_eq!(got_up, [&b"ahead "[..], &up].concat());
+        assert_eq!(got_down, down);
+        let traffic = relay.await.unwrap();
+        assert_eq!((traffic.out, traffic.back), (100_006, 50_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_tunnel_ends() {
+        let (_client, client_side) = tokio::io::duplex(7);
+        let (_server, server_side) = tokio::io::duplex(5);
+        let (mut cr, mut cw) = tokio::io::split(client_side);
+        let (mut sr, mut sw) = tokio::io::split(server_side);
+        let ahead = (Vec::new(), Vec::new());
+        tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, Duration::from_secs(60)).await;
+    }
+}
