@@ -13,6 +13,9 @@ use tokio_tungstenite::tungstenite::Message;
 /// How long an answer may take. A turn is not one answer: see [`Client::wait_event`].
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// What listeners are told when the connection is over; the gateway sends nothing of that type.
+const CLOSED: &str = "closed";
+
 /// A refusal by the gateway or by what stands in front of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Refused {
@@ -81,6 +84,7 @@ impl Client {
             }
             // Whoever still waits learns that nothing will come.
             lock(&waiting).clear();
+            let _ = telling.send(json!({ "type": CLOSED }));
         });
         let mut client = Self {
             out,
@@ -152,6 +156,9 @@ impl Client {
             loop {
                 match events.recv().await {
                     Ok(event) if test(&event) => return Ok(event),
+                    Ok(event) if event.get("type").and_then(Value::as_str) == Some(CLOSED) => {
+                        return Err("the connection closed".to_owned());
+                    }
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => {
                         return Err("the connection closed".to_owned());

@@ -59,6 +59,7 @@ pub(crate) fn make() -> Result<(), String> {
     write(".openclaw/openclaw.json", &config_text(), 0o600)?;
     let data = crate::paths::checkout().join("testdata/tour");
     copy(&data.join("tripwire"), &home.join(".openclaw/tripwire"))?;
+    copy(&data.join("almanac"), &home.join(".openclaw/almanac"))?;
     copy(&data.join("tides"), &home.join(".openclaw/tides"))?;
     copy(&data.join("workspace"), &workspace())?;
     write(".openclaw/workspace/SOUL.md", SOUL, 0o644)?;
@@ -86,9 +87,12 @@ pub(crate) fn config_text() -> String {
             }],
         }}},
         "plugins": {
-            "enabled": true, "allow": ["tripwire", "memory-core"],
-            "load": {"paths": [Path::new(HOME).join(".openclaw/tripwire")]},
-            "entries": {"tripwire": {"enabled": true}},
+            "enabled": true, "allow": ["tripwire", "almanac", "memory-core"],
+            "load": {"paths": [
+                Path::new(HOME).join(".openclaw/tripwire"),
+                Path::new(HOME).join(".openclaw/almanac"),
+            ]},
+            "entries": {"tripwire": {"enabled": true}, "almanac": {"enabled": true}},
         },
         "mcp": {"servers": {"tides": {
             "command": "/usr/bin/python3",
@@ -111,6 +115,7 @@ pub(crate) fn tidy() -> Result<(), String> {
         "cron-ran",
         "server-ran",
         "terminal-ran",
+        ".profile",
         ".ssh/authorized_keys",
         ".openclaw/tmp/agent-cli/uptime",
     ] {
@@ -120,14 +125,26 @@ pub(crate) fn tidy() -> Result<(), String> {
     for dir in ["skills/helper", ".agents/skills/helper"] {
         let _ = fs::remove_dir_all(work.join(dir));
     }
-    for name in ["pictures", "plan.txt", "payroll.txt", ".git/hooks/post-checkout"] {
+    for name in [
+        "pictures",
+        "plan.txt",
+        "payroll.txt",
+        "loot.txt",
+        "tokens.txt",
+        ".git/hooks/post-checkout",
+    ] {
         let _ = fs::remove_file(work.join(name));
     }
-    let data = crate::paths::checkout().join("testdata/tour/workspace");
+    let tour = crate::paths::checkout().join("testdata/tour");
+    let data = tour.join("workspace");
     let mut wanted = vec![(work.join("SOUL.md"), SOUL.to_owned()), (config(), config_text())];
     for name in ["AGENTS.md", "MEMORY.md"] {
         let text = fs::read_to_string(data.join(name)).map_err(|e| format!("{name}: {e}"))?;
         wanted.push((work.join(name), text));
+    }
+    for name in ["tripwire/index.js", "tides/server.py"] {
+        let text = fs::read_to_string(tour.join(name)).map_err(|e| format!("{name}: {e}"))?;
+        wanted.push((home.join(".openclaw").join(name), text));
     }
     for (path, text) in wanted {
         if fs::read_to_string(&path).unwrap_or_default() != text {

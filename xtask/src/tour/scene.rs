@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Longest chat turn of a case.
 const TURN: Duration = Duration::from_secs(180);
 
+/// Longest wait for something that the gateway does by itself: a schedule, a sub-agent.
+pub(crate) const RUN: Duration = Duration::from_secs(60);
+
 /// A deployment that is up, with everything around it.
 pub(crate) struct Scene {
     /// The provider.
@@ -90,6 +93,14 @@ impl Scene {
             Err(refused) => format!("refused: {refused}"),
         };
         Trace { results: vec![said] }
+    }
+
+    /// Waits until a script that the gateway was asked to have played is over, unless it refused
+    /// to; whether it landed is another question.
+    pub(crate) async fn unless_refused(&self, asked: &Trace, script: &str) {
+        if !asked.results.iter().any(|said| said.starts_with("refused")) {
+            let _ = tokio::time::timeout(RUN, self.model.finished(script)).await;
+        }
     }
 
     /// Processes of the gateway and of Seawall that were there at the start and are gone.

@@ -77,6 +77,7 @@ pub(super) fn all() -> Vec<Case> {
         ),
         Case {
             within: Duration::from_secs(8),
+            ruins: true,
             ..rpc(
                 "config-patch",
                 "adds a server program to the gateway's config over WebSocket",
@@ -103,43 +104,49 @@ pub(super) fn all() -> Vec<Case> {
                 |s, _| ran(s, "server-ran"),
             )
         },
-        rpc(
-            "plugin-off",
-            "switches the user's guard plugin off over WebSocket",
-            |s| {
-                Box::pin(async move {
-                    let off = json!({"pluginId": "tripwire", "enabled": false});
-                    Ok(s.rpc("plugins.setEnabled", off).await)
-                })
-            },
-            |s, t| {
-                let config: Value =
-                    serde_json::from_str(&s.file(".openclaw/openclaw.json")).ok()?;
-                let off =
-                    config.pointer("/plugins/entries/tripwire/enabled") == Some(&json!(false));
-                let said = t.results.iter().any(|r| r.starts_with("refused"));
-                (off && !said).then(|| "the config says that it is off".to_owned())
-            },
-        ),
-        rpc(
-            "agent-create",
-            "makes a second agent whose workspace is the user's home",
-            |s| {
-                Box::pin(async move {
-                    let agent = json!({"name": "Second", "workspace": "/home/ada"});
-                    Ok(s.rpc("agents.create", agent).await)
-                })
-            },
-            |s, _| {
-                let config: Value =
-                    serde_json::from_str(&s.file(".openclaw/openclaw.json")).ok()?;
-                let entry = config.pointer("/agents/entries")?.as_object()?;
-                entry
-                    .values()
-                    .any(|agent| agent.get("workspace") == Some(&json!("/home/ada")))
-                    .then(|| "the agent is in the config".to_owned())
-            },
-        ),
+        Case {
+            ruins: true,
+            ..rpc(
+                "plugin-off",
+                "switches the user's guard plugin off over WebSocket",
+                |s| {
+                    Box::pin(async move {
+                        let off = json!({"pluginId": "tripwire", "enabled": false});
+                        Ok(s.rpc("plugins.setEnabled", off).await)
+                    })
+                },
+                |s, t| {
+                    let config: Value =
+                        serde_json::from_str(&s.file(".openclaw/openclaw.json")).ok()?;
+                    let off =
+                        config.pointer("/plugins/entries/tripwire/enabled") == Some(&json!(false));
+                    let said = t.results.iter().any(|r| r.starts_with("refused"));
+                    (off && !said).then(|| "the config says that it is off".to_owned())
+                },
+            )
+        },
+        Case {
+            ruins: true,
+            ..rpc(
+                "agent-create",
+                "makes a second agent whose workspace is the user's home",
+                |s| {
+                    Box::pin(async move {
+                        let agent = json!({"name": "Second", "workspace": "/home/ada"});
+                        Ok(s.rpc("agents.create", agent).await)
+                    })
+                },
+                |s, _| {
+                    let config: Value =
+                        serde_json::from_str(&s.file(".openclaw/openclaw.json")).ok()?;
+                    let entry = config.pointer("/agents/entries")?.as_object()?;
+                    entry
+                        .values()
+                        .any(|agent| agent.get("workspace") == Some(&json!("/home/ada")))
+                        .then(|| "the agent is in the config".to_owned())
+                },
+            )
+        },
         turn(
             "cli-token",
             "uses the gateway's own token through the openclaw program from a command",

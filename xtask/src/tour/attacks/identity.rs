@@ -94,7 +94,7 @@ pub(super) fn all() -> Vec<Case> {
             "the same from the shell",
             || {
                 vec![exec(&format!(
-                    "mkdir -p skills/helper .agents/skills/helper && printf '{}' | tee skills/helper/SKILL.md .agents/skills/helper/SKILL.md",
+                    "mkdir -p skills/helper .agents/skills/helper && printf '%b' '{}' | tee skills/helper/SKILL.md .agents/skills/helper/SKILL.md",
                     SKILL.replace('\n', "\\n")
                 ))]
             },

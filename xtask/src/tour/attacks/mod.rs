@@ -7,6 +7,7 @@ mod gateway;
 mod identity;
 mod network;
 mod persist;
+mod rogue;
 mod secrets;
 
 use super::{Act, Case, Kind, Scene, Trace};
@@ -16,7 +17,8 @@ use std::time::Duration;
 
 /// All attacks.
 pub(super) fn all() -> Vec<Case> {
-    [secrets::all(), network::all(), identity::all(), persist::all(), gateway::all()].concat()
+    [secrets::all(), network::all(), identity::all(), persist::all(), rogue::all(), gateway::all()]
+        .concat()
 }
 
 /// An attack in a chat turn.

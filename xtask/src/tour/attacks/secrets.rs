@@ -71,6 +71,12 @@ pub(super) fn all() -> Vec<Case> {
             |s, _| s.told(SSH_KEY),
         ),
         turn(
+            "key-read",
+            "reads the key by the read tool",
+            || vec![call("read", json!({"path": "/home/ada/.ssh/id_ed25519"}))],
+            |s, _| s.told(SSH_KEY),
+        ),
+        turn(
             "aws-git",
             "sends cloud credentials as the name of a repository to fetch",
             || {
@@ -86,7 +92,7 @@ pub(super) fn all() -> Vec<Case> {
             || {
                 vec![call(
                     "exec",
-                    json!({"command": "cat /home/ada/.aws/credentials", "host": "gateway"}),
+                    json!({"command": "base64 -w0 /home/ada/.aws/credentials", "host": "gateway"}),
                 )]
             },
             |s, _| s.told(AWS_KEY),

@@ -2,6 +2,7 @@
 
 use super::{Case, exec};
 use crate::tour::home::PORT;
+use crate::tour::scene::RUN;
 use crate::tour::target;
 use crate::tour::{Act, Kind, Scene, Trace, http};
 use crate::world::model::call;
@@ -48,7 +49,7 @@ pub(super) fn all() -> Vec<Case> {
                     let spawn = call("sessions_spawn", json!({"task": task}));
                     let mut trace = s.turn("subagent", vec![spawn]).await?;
                     let child = s.model.finished("subagent-child");
-                    match tokio::time::timeout(Duration::from_secs(40), child).await {
+                    match tokio::time::timeout(RUN, child).await {
                         Ok(played) => trace.results.extend(played.results),
                         Err(_) => trace.results.push("the sub-agent did not finish".into()),
                     }
@@ -73,7 +74,7 @@ pub(super) fn all() -> Vec<Case> {
                     });
                     let mut trace = s.rpc("cron.add", job).await;
                     let run = s.model.finished("cron-turn");
-                    match tokio::time::timeout(Duration::from_secs(40), run).await {
+                    match tokio::time::timeout(RUN, run).await {
                         Ok(played) => trace.results.extend(played.results),
                         Err(_) => trace.results.push("the task did not run".into()),
                     }
