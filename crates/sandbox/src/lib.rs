@@ -1,1 +1,25 @@
-//! placeholder
+//! Seawall's confinement: plan, then apply.
+//!
+//! A planner ([`plan`]) turns what the operator configured into a [`JailSpec`], a value that says
+//! exactly what a program will see and may do. [`Jail::spawn`] applies it: user, mount, pid,
+//! network, ipc, uts and cgroup namespaces, a file system of its own, Landlock and seccomp, and
+//! resource limits. The binary calls [`early_main`] first, because a jail's own processes are
+//! started from it.
+//!
+//! This is the only crate of Seawall with `unsafe`.
+
+pub mod plan;
+pub mod seccomp;
+pub mod spec;
+
+mod factory;
+mod jail;
+mod stage;
+mod sys;
+mod wire;
+
+pub use factory::SocketFactory;
+pub use jail::{Jail, JailError, JailIo};
+pub use spec::{JailSpec, SpecError};
+pub use stage::early_main;
+pub use wire::{Exit, Facts, StageError};

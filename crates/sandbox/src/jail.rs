@@ -1,0 +1,389 @@
+//! A jail as its launcher sees it.
+
+use crate::factory::SocketFactory;
+use crate::spec::{JailSpec, MAX_SPEC, SpecError};
+use crate::stage::STAGE;
+use crate::sys;
+use crate::wire::{self, Exit, Facts, Order, Report, StageError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, SealFlags, memfd_create};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long building a jail may take. It is milliseconds; a host that swaps is slower.
+const BUILD: Duration = Duration::from_secs(30);
+
+/// Why a jail did not start. Nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum JailError {
+    /// The plan cannot be enforced as written.
+    #[error("the plan of the jail `{name}` cannot be enforced: {source}")]
+    Spec {
+        /// Of which jail.
+        name: String,
+        /// Why.
+        source: SpecError,
+    },
+    /// A step of building it failed.
+    #[error("the jail `{name}` could not be built: {source}")]
+    Stage {
+        /// Of which jail.
+        name: String,
+        /// Which and why.
+        source: StageError,
+    },
+    /// The launcher itself could not do its part.
+    #[error("the jail `{name}` could not be started: {what}: {source}")]
+    Launch {
+        /// Of which jail.
+        name: String,
+        /// What was being done.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The program's standard streams, and what else it is given.
+#[derive(Debug, Default)]
+pub struct JailIo {
+    /// Standard input; `/dev/null` when absent.
+    pub stdin: Option<OwnedFd>,
+    /// Standard output; `/dev/null` when absent.
+    pub stdout: Option<OwnedFd>,
+    /// Standard error; `/dev/null` when absent.
+    pub stderr: Option<OwnedFd>,
+    /// A descriptor for every number in [`JailSpec::inherit`], and no other.
+    pub inherit: BTreeMap<i32, OwnedFd>,
+}
+
+impl JailIo {
+    /// The launcher's own standard streams.
+    ///
+    /// # Errors
+    /// When one of them is closed.
+    pub fn own() -> io::Result<Self> {
+        Ok(Self {
+            stdin: Some(sys::clone_fd(io::stdin())?),
+            stdout: Some(sys::clone_fd(io::stdout())?),
+            stderr: Some(sys::clone_fd(io::stderr())?),
+            inherit: BTreeMap::new(),
+        })
+    }
+}
+
+/// A running jail. Dropping it kills everything inside.
+#[derive(Debug)]
+pub struct Jail {
+    name: String,
+    monitor: Child,
+    control: OwnedFd,
+    pid: i32,
+    pidfd: OwnedFd,
+    listeners: BTreeMap<String, TcpListener>,
+    factory: Option<SocketFactory>,
+    facts: Facts,
+    exit: Option<Exit>,
+}
+
+impl Jail {
+    /// Builds a jail and starts its program.
+    ///
+    /// Returns when the program has been started (its `exec` succeeded). Blocks for some
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// Names the step and the path. Nothing is left running or mounted.
+    pub fn spawn(spec: &JailSpec, io: JailIo) -> Result<Self, JailError> {
+        let name = spec.name.clone();
+        spec.validate().map_err(|source| JailError::Spec { name: name.clone(), source })?;
+        let launch = |what: &'static str| {
+            let name = name.clone();
+            move |source: io::Error| JailError::Launch { name, what, source }
+        };
+        if io.inherit.keys().ne(spec.inherit.iter()) {
+            let source = SpecError::Value {
+                field: "inherit".into(),
+                why: "the descriptors given are not those of the plan".into(),
+            };
+            return Err(JailError::Spec { name, source });
+        }
+        let plan = plan_file(spec).map_err(launch("write the plan"))?;
+        let (control, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|e| launch("make a socket pair")(e.into()))?;
+        let mut fds = vec![theirs, plan];
+        fds.extend(io.inherit.into_values());
+
+        let stream = |fd: Option<OwnedFd>| fd.map_or_else(Stdio::null, Stdio::from);
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg(STAGE)
+            .env_clear()
+            .stdin(stream(io.stdin))
+            .stdout(stream(io.stdout))
+            .stderr(stream(io.stderr));
+        sys::with_descriptors(&mut command, fds);
+        let monitor = command.spawn().map_err(launch("start the stage"))?;
+        // The command holds our copies of what the stage was given.
+        drop(command);
+
+        let mut building = Building { monitor: Some(monitor), control: Some(control) };
+        let started = building.wait(&name)?;
+        let (Some(monitor), Some(control)) = (building.monitor.take(), building.control.take())
+        else {
+            return Err(launch("start the stage")(io::Error::other("it is gone")));
+        };
+        let pid = sys::pid_of(started.pidfd.as_fd()).map_err(launch("find the program"));
+        let mut jail = Self {
+            name: name.clone(),
+            monitor,
+            control,
+            pid: 0,
+            pidfd: started.pidfd,
+            listeners: started.listeners,
+            factory: started.factory,
+            facts: started.facts,
+            exit: None,
+        };
+        // A program that has ended already has no id any more; its exit is still to be read.
+        jail.pid = pid.unwrap_or(0);
+        Ok(jail)
+    }
+
+    /// Name of the plan.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The program's process id as the launcher sees it: what peer credentials show. 0 when it
+    /// had ended before it could be read.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The program's pidfd: readable when it has ended.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// What holds, and what does not, in this jail.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The control socket, which becomes readable when the jail ends: for event loops.
+    #[must_use]
+    pub fn control(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+
+    /// Takes a listening socket that was made inside.
+    pub fn take_listener(&mut self, name: &str) -> Option<TcpListener> {
+        self.listeners.remove(name)
+    }
+
+    /// The factory for further sockets, when the plan has one.
+    #[must_use]
+    pub fn factory(&self) -> Option<&SocketFactory> {
+        self.factory.as_ref()
+    }
+
+    /// Takes the factory.
+    pub fn take_factory(&mut self) -> Option<SocketFactory> {
+        self.factory.take()
+    }
+
+    /// Waits for the program to end and the jail to be gone.
+    pub fn wait(&mut self) -> Exit {
+        self.wait_until(None).unwrap_or(Exit::Gone)
+    }
+
+    /// Whether the program has ended. Does not wait.
+    pub fn try_wait(&mut self) -> Option<Exit> {
+        self.wait_until(Some(Instant::now()))
+    }
+
+    /// Waits until a moment.
+    pub fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Exit> {
+        if let Some(exit) = self.exit {
+            return Some(exit);
+        }
+        loop {
+            match next_report(self.control.as_fd(), deadline) {
+                Next::Report(Report::Exited(exit), _) => {
+                    self.exit = Some(exit);
+                    break;
+                }
+                Next::Report(..) => {}
+                Next::Closed => {
+                    self.exit = Some(Exit::Gone);
+                    break;
+                }
+                Next::Late => return None,
+            }
+        }
+        // Init ends by itself now, and the monitor after it.
+        let _reaped = self.monitor.wait();
+        self.exit
+    }
+
+    /// Asks the program to end, waits for `grace`, then kills everything. Returns when all is
+    /// gone.
+    pub fn terminate(&mut self, grace: Duration) -> Exit {
+        if self.exit.is_none() {
+            let _gone = wire::send(self.control.as_fd(), &[Order::Stop as u8], &[]);
+            let deadline = Instant::now().checked_add(grace);
+            if self.wait_until(deadline.or_else(|| Some(Instant::now()))).is_none() {
+                self.kill();
+            }
+        }
+        self.wait()
+    }
+
+    /// Kills everything inside at once. [`Jail::wait`] tells when it is gone.
+    pub fn kill(&mut self) {
+        if self.exit.is_none() {
+            let _gone = wire::send(self.control.as_fd(), &[Order::Kill as u8], &[]);
+        }
+    }
+}
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        if self.exit.is_none() {
+            self.kill();
+            let soon = Instant::now().checked_add(Duration::from_secs(5));
+            if self.wait_until(soon).is_none() {
+                // Init's parent-death signal takes the rest along.
+                let _gone = self.monitor.kill();
+                let _reaped = self.monitor.wait();
+            }
+        }
+    }
+}
+
+struct Started {
+    pidfd: OwnedFd,
+    listeners: BTreeMap<String, TcpListener>,
+    factory: Option<SocketFactory>,
+    facts: Facts,
+}
+
+/// A jail that is being built: killed when that fails.
+struct Building {
+    monitor: Option<Child>,
+    control: Option<OwnedFd>,
+}
+
+impl Building {
+    fn wait(&mut self, name: &str) -> Result<Started, JailError> {
+        let deadline = Instant::now().checked_add(BUILD);
+        let mut listeners = BTreeMap::new();
+        let mut factory = None;
+        let stage = |source| JailError::Stage { name: name.to_owned(), source };
+        let Some(control) = &self.control else {
+            return Err(stage(StageError::new("start the stage", "it is gone")));
+        };
+        loop {
+            match next_report(control.as_fd(), deadline) {
+                Next::Report(Report::Listener { name, .. }, Some(fd)) => {
+                    listeners.insert(name, TcpListener::from(fd));
+                }
+                Next::Report(Report::Factory, Some(fd)) => factory = Some(SocketFactory::from(fd)),
+                Next::Report(Report::Started { facts }, Some(pidfd)) => {
+                    return Ok(Started { pidfd, listeners, factory, facts });
+                }
+                Next::Report(Report::Failed(error), _) => return Err(stage(error)),
+                Next::Report(..) => {
+                    return Err(stage(StageError::new(
+                        "build",
+                        "an answer without its descriptor",
+                    )));
+                }
+                Next::Closed => {
+                    return Err(stage(
+                        StageError::new("start the stage", "it ended without a word")
+                            .hint("does main() call seawall_sandbox::early_main() first?"),
+                    ));
+                }
+                Next::Late => return Err(stage(StageError::new("build", "took too long"))),
+            }
+        }
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        // Closing the control socket ends init; the monitor ends after it.
+        drop(self.control.take());
+        if let Some(mut monitor) = self.monitor.take() {
+            let _gone = monitor.kill();
+            let _reaped = monitor.wait();
+        }
+    }
+}
+
+enum Next {
+    Report(Report, Option<OwnedFd>),
+    Closed,
+    Late,
+}
+
+fn next_report(control: BorrowedFd<'_>, deadline: Option<Instant>) -> Next {
+    loop {
+        let timeout = deadline.map(|d| {
+            let left = d.saturating_duration_since(Instant::now());
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            }
+        });
+        match poll(&mut [PollFd::new(&control, PollFlags::IN)], timeout.as_ref()) {
+            Ok(0) => return Next::Late,
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(_) => return Next::Closed,
+        }
+        match wire::receive(control, RecvFlags::DONTWAIT) {
+            Ok((bytes, _)) if bytes.is_empty() => return Next::Closed,
+            Ok((bytes, fds)) => {
+                // Between our own processes; what does not parse was cut short by their death.
+                let Ok(report) = serde_json::from_slice(&bytes) else { return Next::Closed };
+                return Next::Report(report, fds.into_iter().next());
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => return Next::Closed,
+        }
+    }
+}
+
+/// The plan as a sealed memory file: neither arguments nor environment, which others can read.
+fn plan_file(spec: &JailSpec) -> io::Result<OwnedFd> {
+    let text = serde_json::to_vec(spec)?;
+    if text.len() > MAX_SPEC {
+        return Err(io::Error::other(format!("longer than {MAX_SPEC} bytes")));
+    }
+    let fd = memfd_create("seawall-plan", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(&text)?;
+    rustix::fs::fcntl_add_seals(
+        &file,
+        SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
+    )?;
+    Ok(file.into())
+}

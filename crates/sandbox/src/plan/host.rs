@@ -1,0 +1,54 @@
+//! What a planner asks about the host.
+
+use std::io;
+
+/// What is at a path, links not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// Anything else.
+    Other,
+}
+
+/// The host's file system, as far as planning needs it.
+pub trait Host {
+    /// The path with every symbolic link resolved.
+    ///
+    /// # Errors
+    /// When it does not exist or cannot be reached.
+    fn canonical(&self, path: &str) -> io::Result<String>;
+
+    /// What is at a path, without following a link in its last part.
+    fn kind(&self, path: &str) -> Option<Kind>;
+}
+
+/// This machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealHost;
+
+impl Host for RealHost {
+    fn canonical(&self, path: &str) -> io::Result<String> {
+        std::fs::canonicalize(path)?
+            .into_os_string()
+            .into_string()
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is not UTF-8"))
+    }
+
+    fn kind(&self, path: &str) -> Option<Kind> {
+        let kind = std::fs::symlink_metadata(path).ok()?.file_type();
+        Some(if kind.is_symlink() {
+            Kind::Link
+        } else if kind.is_dir() {
+            Kind::Folder
+        } else if kind.is_file() {
+            Kind::File
+        } else {
+            Kind::Other
+        })
+    }
+}

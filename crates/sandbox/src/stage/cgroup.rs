@@ -1,0 +1,163 @@
+//! Limits on a jail as a whole, by the control groups that this host has and lets us use.
+
+use crate::spec::Limits;
+use crate::wire::{StageError, Step};
+use rustix::process::Pid;
+use std::path::{Path, PathBuf};
+
+/// The control groups of one jail: one with version 2, one per controller with version 1.
+#[derive(Default)]
+pub(crate) struct Cgroup {
+    dirs: Vec<PathBuf>,
+}
+
+struct Wanted {
+    controller: &'static str,
+    what: &'static str,
+    v1: Vec<(&'static str, String)>,
+    v2: Vec<(&'static str, String)>,
+}
+
+fn wanted(limits: &Limits) -> Vec<Wanted> {
+    let mut all = Vec::new();
+    if let Some(bytes) = limits.memory {
+        let bytes = bytes.to_string();
+        all.push(Wanted {
+            controller: "memory",
+            what: "memory",
+            v1: vec![
+                ("memory.limit_in_bytes", bytes.clone()),
+                ("memory.memsw.limit_in_bytes", bytes.clone()),
+            ],
+            v2: vec![("memory.max", bytes), ("memory.swap.max", "0".into())],
+        });
+    }
+    if let Some(pids) = limits.pids {
+        let pids = pids.to_string();
+        all.push(Wanted {
+            controller: "pids",
+            what: "number of processes",
+            v1: vec![("pids.max", pids.clone())],
+            v2: vec![("pids.max", pids)],
+        });
+    }
+    if let Some(millis) = limits.cpu_millis {
+        let quota = millis.saturating_mul(100).max(1000);
+        all.push(Wanted {
+            controller: "cpu",
+            what: "processor time",
+            v1: vec![
+                ("cpu.cfs_period_us", "100000".into()),
+                ("cpu.cfs_quota_us", quota.to_string()),
+            ],
+            v2: vec![("cpu.max", format!("{quota} 100000"))],
+        });
+    }
+    all
+}
+
+impl Cgroup {
+    /// Makes what can be made and says what cannot.
+    pub(crate) fn create(name: &str, limits: &Limits, missing: &mut Vec<String>) -> Self {
+        let wanted = wanted(limits);
+        if wanted.is_empty() {
+            return Self::default();
+        }
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let leaf = format!("seawall-{name}-{}", std::process::id());
+        let mut group = Self::default();
+        for want in wanted {
+            let made = v1_dir(&own, want.controller, &leaf)
+                .map(|dir| (dir, &want.v1))
+                .or_else(|| v2_dir(&own, want.controller, &leaf).map(|dir| (dir, &want.v2)));
+            let Some((dir, settings)) = made else {
+                missing.push(format!(
+                    "no limit on {}: this user has no {} control group to use",
+                    want.what, want.controller
+                ));
+                continue;
+            };
+            // The first setting is the limit; others refine it and may not exist.
+            let first = settings.first().map(|(file, text)| std::fs::write(dir.join(file), text));
+            if let Some(Err(e)) = first {
+                missing.push(format!("no limit on {}: {}: {e}", want.what, dir.display()));
+            }
+            for (file, text) in settings.iter().skip(1) {
+                let _optional = std::fs::write(dir.join(file), text);
+            }
+            if !group.dirs.contains(&dir) {
+                group.dirs.push(dir);
+            }
+        }
+        group
+    }
+
+    /// Puts a process in, before it has done anything.
+    pub(crate) fn enter(&self, pid: Pid) -> Result<(), StageError> {
+        for dir in &self.dirs {
+            let file = dir.join("cgroup.procs");
+            std::fs::write(&file, pid.as_raw_nonzero().to_string())
+                .step_on("enter control group", &file.display().to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Removes the groups. All their processes are gone: init was reaped.
+    pub(crate) fn remove(&self) {
+        for dir in &self.dirs {
+            // A group can be busy for a moment after its last process was reaped.
+            for _ in 0..50 {
+                match std::fs::remove_dir(dir) {
+                    Err(e) if e.raw_os_error() == Some(libc::EBUSY) => {
+                        std::thread::sleep(std::time::Duration::from_millis(2));
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+}
+
+fn v1_dir(own: &str, controller: &str, leaf: &str) -> Option<PathBuf> {
+    let path = own.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (_, names, path) = (parts.next()?, parts.next()?, parts.next()?);
+        names.split(',').any(|n| n == controller).then_some(path)
+    })?;
+    let mount = ["/sys/fs/cgroup", "/cgroup"]
+        .iter()
+        .map(|base| Path::new(base).join(controller))
+        .find(|p| p.join("cgroup.procs").exists())?;
+    make(&mount.join(path.trim_start_matches('/')), leaf)
+}
+
+fn v2_dir(own: &str, controller: &str, leaf: &str) -> Option<PathBuf> {
+    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mount = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+        .iter()
+        .map(Path::new)
+        .find(|p| p.join("cgroup.controllers").exists())?;
+    // A group that holds processes may not have controllers below it, so the sibling is made
+    // where our own group's controllers come from.
+    let own_dir = mount.join(path.trim_start_matches('/'));
+    for base in [own_dir.as_path(), own_dir.parent()?] {
+        let enabled =
+            std::fs::read_to_string(base.join("cgroup.subtree_control")).unwrap_or_default();
+        if base.starts_with(mount)
+            && enabled.split_whitespace().any(|c| c == controller)
+            && let Some(dir) = make(base, leaf)
+        {
+            return Some(dir);
+        }
+    }
+    None
+}
+
+fn make(base: &Path, leaf: &str) -> Option<PathBuf> {
+    let dir = base.join(leaf);
+    match std::fs::create_dir(&dir) {
+        Ok(()) => Some(dir),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Some(dir),
+        Err(_) => None,
+    }
+}

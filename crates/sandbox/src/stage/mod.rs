@@ -1,0 +1,184 @@
+//! The jail's own processes, from a fresh start of this binary to the confined program.
+//!
+//! ```text
+//! launcher ──spawn──▶ monitor ──fork, new namespaces──▶ init (pid 1 inside) ──fork──▶ program
+//! ```
+//!
+//! The monitor stays outside: it writes the id maps, keeps the cgroup and removes it. Init puts
+//! the file system together, gives up every privilege, starts the program, makes sockets when it
+//! is asked and reaps. When init ends, the kernel kills all that is left in its pid namespace;
+//! init ends with the program, on an order, or when the launcher's end of the control socket
+//! closes. All three are single-threaded.
+
+mod cgroup;
+mod ids;
+mod init;
+mod mounts;
+mod net;
+mod payload;
+
+use crate::spec::{JailSpec, MAX_SPEC};
+use crate::sys::{self, Forked};
+use crate::wire::{self, Report, StageError, Step};
+use ids::Ids;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
+use rustix::process::{WaitOptions, waitpid};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// First argument of a stage process. Not a command: it is useless without the descriptors that
+/// come with it.
+pub(crate) const STAGE: &str = "__jail";
+
+/// Descriptors of the stage: control socket, spec, then what the program inherits.
+const CONTROL: i32 = 3;
+const SPEC: i32 = 4;
+const FIRST_INHERITED: i32 = 5;
+
+/// Own descriptors live above those that a program may inherit.
+pub(crate) const ABOVE: i32 = 128;
+
+/// Exit code of a stage that could not do its work; the reason went over the control socket.
+pub(crate) const FAILED: i32 = 125;
+
+/// To be called first thing in `main`, before threads, argument parsing or a runtime: runs the
+/// stage and does not return if this process was started as one.
+pub fn early_main() {
+    let mut args = std::env::args_os();
+    let _program = args.next();
+    if args.next().is_some_and(|first| first == STAGE) {
+        sys::exit_now(run_stage());
+    }
+}
+
+fn run_stage() -> i32 {
+    let Ok(control) = sys::adopt(CONTROL).and_then(|fd| sys::raise(fd, ABOVE)) else {
+        return FAILED;
+    };
+    let outcome = read_spec().and_then(|spec| {
+        let mut inherited = BTreeMap::new();
+        for (fd, target) in (FIRST_INHERITED..).zip(&spec.inherit) {
+            let own = sys::adopt(fd)
+                .and_then(|fd| sys::raise(fd, ABOVE))
+                .step("take an inherited descriptor")?;
+            inherited.insert(*target, own);
+        }
+        monitor(&spec, &control, inherited)
+    });
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            let _gone = wire::report(control.as_fd(), &Report::Failed(error), None);
+            FAILED
+        }
+    }
+}
+
+fn read_spec() -> Result<JailSpec, StageError> {
+    let file = std::fs::File::from(sys::adopt(SPEC).step("open the plan")?);
+    let mut text = Vec::new();
+    let limit = u64::try_from(MAX_SPEC).unwrap_or(u64::MAX);
+    // The descriptor's offset is where the launcher left it: at the end.
+    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).step("read the plan")?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut text).step("read the plan")?;
+    if text.len() > MAX_SPEC {
+        return Err(StageError::new("read the plan", format!("longer than {MAX_SPEC} bytes")));
+    }
+    let spec: JailSpec = serde_json::from_slice(&text).step("read the plan")?;
+    spec.validate().step("check the plan")?;
+    Ok(spec)
+}
+
+/// What init needs besides the spec.
+pub(crate) struct Context<'a> {
+    pub(crate) spec: &'a JailSpec,
+    pub(crate) control: &'a OwnedFd,
+    pub(crate) ids: &'a Ids,
+    pub(crate) sync: OwnedFd,
+    pub(crate) inherited: BTreeMap<i32, OwnedFd>,
+    pub(crate) missing: Vec<String>,
+}
+
+/// Runs a jail to its end from this (single-threaded) process.
+fn monitor(
+    spec: &JailSpec,
+    control: &OwnedFd,
+    inherited: BTreeMap<i32, OwnedFd>,
+) -> Result<(), StageError> {
+    let mut missing = Vec::new();
+    if spec.oom_score_adj != 0 {
+        let _optional = std::fs::write("/proc/self/oom_score_adj", spec.oom_score_adj.to_string());
+    }
+    for dir in &spec.ensure {
+        mounts::ensure(dir)?;
+    }
+    let ids = Ids::choose(spec, &mut missing)?;
+    let group = cgroup::Cgroup::create(&spec.name, &spec.limits, &mut missing);
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .step("make a socket pair")?;
+    let theirs = sys::raise(theirs, ABOVE).step("make a socket pair")?;
+    let namespaces = libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP
+        | if ids.privileged() { 0 } else { libc::CLONE_NEWUSER };
+    let pid = match sys::fork_into(namespaces) {
+        Ok(Forked::Child) => {
+            drop(ours);
+            let context = Context { spec, control, ids: &ids, sync: theirs, inherited, missing };
+            sys::exit_now(init::run(context));
+        }
+        Ok(Forked::Parent(pid)) => pid,
+        Err(error) => {
+            return Err(StageError::new("make namespaces", error).hint(
+                "this host may forbid user namespaces to ordinary users: see user.max_user_namespaces, \
+                 kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns, \
+                 or a container's seccomp profile",
+            ));
+        }
+    };
+    drop(theirs);
+    drop(inherited);
+    let served = serve_init(&ours, &ids, &group, pid);
+    if served.is_err() {
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    drop(ours);
+    while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
+    group.remove();
+    served
+}
+
+/// Answers what init asks of a process outside: `m` for its id maps. Ends when init closes.
+fn serve_init(
+    sync: &OwnedFd,
+    ids: &Ids,
+    group: &cgroup::Cgroup,
+    pid: rustix::process::Pid,
+) -> Result<(), StageError> {
+    group.enter(pid)?;
+    if !ids.privileged() {
+        ids.write_maps(pid)?;
+    }
+    wire::send(sync.as_fd(), b"g", &[]).step("start init")?;
+    loop {
+        let (request, _) =
+            wire::receive(sync.as_fd(), RecvFlags::empty()).step("hear from init")?;
+        match request.as_slice() {
+            b"m" if ids.privileged() => {
+                ids.write_maps(pid)?;
+                wire::send(sync.as_fd(), b"k", &[]).step("answer init")?;
+            }
+            _ => return Ok(()),
+        }
+    }
+}

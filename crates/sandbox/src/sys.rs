@@ -1,0 +1,322 @@
+//! System calls that no library of ours wraps. Everything `unsafe` that is not a test is here.
+#![expect(unsafe_code, reason = "system calls without a safe wrapper; see each SAFETY text")]
+
+use rustix::io::Errno;
+use std::ffi::{CStr, CString, c_int, c_long};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+fn check(ret: c_long) -> io::Result<c_long> {
+    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
+}
+
+/// What [`fork_into`] returns.
+pub(crate) enum Forked {
+    /// The new process, as its parent sees it.
+    Parent(rustix::process::Pid),
+    /// In the new process.
+    Child,
+}
+
+/// Forks, with the child in new namespaces (`CLONE_NEW*`).
+///
+/// Only for the single-threaded stage processes: a thread that held a lock in the parent would
+/// never release it in the child.
+pub(crate) fn fork_into(namespaces: c_int) -> io::Result<Forked> {
+    // Some architectures take the arguments in another order; all that matter here are zero
+    // except the flags, which come first everywhere that this crate is built for.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+    compile_error!("check the argument order of clone(2) on this architecture");
+    let flags = c_long::from(namespaces) | c_long::from(libc::SIGCHLD);
+    // SAFETY: without CLONE_VM and without a stack this is fork(2): the child runs on a copy of
+    // the parent's memory. The caller is single-threaded, so no lock is held elsewhere.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })?;
+    match rustix::process::Pid::from_raw(i32::try_from(pid).unwrap_or(0)) {
+        Some(pid) => Ok(Forked::Parent(pid)),
+        None => Ok(Forked::Child),
+    }
+}
+
+/// Leaves without running destructors or exit handlers of the image that was forked.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) ends the process; it takes no pointer.
+    unsafe { libc::_exit(code) }
+}
+
+/// Takes ownership of a descriptor number that this process was started with.
+///
+/// # Errors
+/// When the number is not open.
+pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD only looks the number up.
+    check(c_long::from(unsafe { libc::fcntl(fd, libc::F_GETFD) }))?;
+    // SAFETY: the number is open (just checked), and by the protocol between `Jail::spawn` and
+    // the stage nothing else in this freshly started process owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes `target` refer to what `fd` refers to, kept across exec.
+pub(crate) fn dup_onto(fd: BorrowedFd<'_>, target: RawFd) -> io::Result<()> {
+    if fd.as_raw_fd() == target {
+        // SAFETY: F_SETFD changes a flag of an open descriptor.
+        check(c_long::from(unsafe { libc::fcntl(target, libc::F_SETFD, 0) }))?;
+        return Ok(());
+    }
+    // SAFETY: dup2(2) on numbers; whoever owned `target` is replaced, which callers intend: it
+    // happens in a process that is about to exec.
+    check(c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), target) }))?;
+    Ok(())
+}
+
+/// Duplicates to a number of at least `min`, closed on exec.
+fn dup_above(fd: BorrowedFd<'_>, min: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC makes a new descriptor that nothing else owns.
+    let new =
+        check(c_long::from(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min) }))?;
+    // SAFETY: as above: new and ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(RawFd::try_from(new).unwrap_or(-1)) })
+}
+
+/// Moves a descriptor to a number of at least `min`.
+pub(crate) fn raise(fd: OwnedFd, min: RawFd) -> io::Result<OwnedFd> {
+    dup_above(fd.as_fd(), min)
+}
+
+/// Marks every descriptor from `first` up as closed on exec.
+pub(crate) fn cloexec_from(first: u32) -> io::Result<()> {
+    // SAFETY: close_range(2) with CLOSE_RANGE_CLOEXEC changes flags only.
+    let done = check(unsafe {
+        libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    });
+    match done {
+        Ok(_) => Ok(()),
+        // Linux before 5.11.
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => {
+            for fd in RawFd::try_from(first).unwrap_or(3)..4096 {
+                // SAFETY: F_SETFD on a number that may not be open; the error is ignored.
+                unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+            }
+            Ok(())
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Attributes for [`mount_setattr`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MountAttr<'a> {
+    pub(crate) set: u64,
+    pub(crate) clear: u64,
+    pub(crate) userns: Option<BorrowedFd<'a>>,
+}
+
+/// Changes the attributes of a mount, and of those below it when `recursive`.
+pub(crate) fn mount_setattr(
+    mount: BorrowedFd<'_>,
+    recursive: bool,
+    attr: MountAttr<'_>,
+) -> io::Result<()> {
+    let raw = libc::mount_attr {
+        attr_set: attr.set | if attr.userns.is_some() { libc::MOUNT_ATTR_IDMAP } else { 0 },
+        attr_clr: attr.clear,
+        propagation: 0,
+        userns_fd: attr.userns.map_or(0, |fd| u64::try_from(fd.as_raw_fd()).unwrap_or(u64::MAX)),
+    };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is an empty C string, the attributes live across the call and their size
+    // is passed; the kernel writes nothing.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const raw,
+            size_of::<libc::mount_attr>(),
+        )
+    })?;
+    Ok(())
+}
+
+/// Brings the loopback interface of this network namespace up.
+pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: ifreq is plain data for which all zeroes is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo\0") {
+        *to = from.cast_signed() as std::ffi::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads an ifreq, which lives across the call.
+    check(c_long::from(unsafe {
+        libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request)
+    }))?;
+    Ok(())
+}
+
+/// Gives every signal its default action and blocks none.
+pub(crate) fn default_signals() {
+    for signal in 1..=64 {
+        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
+            continue;
+        }
+        // SAFETY: sets the default action; numbers that cannot be changed are refused, which is
+        // of no consequence.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    set_mask(&[], libc::SIG_SETMASK);
+}
+
+/// Blocks a signal.
+pub(crate) fn block_signal(signal: c_int) {
+    set_mask(&[signal], libc::SIG_BLOCK);
+}
+
+fn set_mask(signals: &[c_int], how: c_int) {
+    // SAFETY: sigset_t is plain data; it is initialised by sigemptyset before use.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        libc::sigprocmask(how, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// A descriptor that becomes readable when `signal` (blocked before) is pending.
+pub(crate) fn signal_fd(signal: c_int) -> io::Result<OwnedFd> {
+    // SAFETY: as in `set_mask`; signalfd(2) makes a new descriptor, which is ours.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        check(c_long::from(fd))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// Sends a signal to every process that this one may signal, itself excepted.
+///
+/// Only for the first process of a pid namespace, for which that is all the others in it.
+pub(crate) fn signal_all(signal: c_int) {
+    // SAFETY: kill(2) takes numbers only. The caller is pid 1 of its namespace.
+    unsafe { libc::kill(-1, signal) };
+}
+
+/// Whether this process is the first of its pid namespace.
+pub(crate) fn is_pid_one() -> bool {
+    rustix::process::getpid().as_raw_nonzero().get() == 1
+}
+
+/// Replaces the program. Returns only on failure.
+pub(crate) fn exec(program: &CStr, argv: &[CString], env: &[CString]) -> io::Error {
+    let pointers = |list: &[CString]| {
+        list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>()
+    };
+    let (argv, env) = (pointers(argv), pointers(env));
+    // SAFETY: both arrays hold pointers to C strings that outlive the call and end with null.
+    unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// The Landlock ABI of this kernel; 0 when there is none.
+pub(crate) fn landlock_abi() -> u32 {
+    const VERSION: u32 = 1;
+    // SAFETY: with the version flag the pointer must be null and the size zero.
+    let abi = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, VERSION)
+    };
+    u32::try_from(abi).unwrap_or(0)
+}
+
+/// Drops every capability from every set for good.
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    for capability in 0..64u64 {
+        // SAFETY: PR_CAPBSET_DROP takes a number.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } != 0 {
+            break;
+        }
+    }
+    // SAFETY: PR_CAP_AMBIENT_CLEAR_ALL takes no pointer. Old kernels have no ambient set.
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    let none = rustix::thread::CapabilitySet::empty();
+    rustix::thread::set_capabilities(
+        None,
+        rustix::thread::CapabilitySets { effective: none, permitted: none, inheritable: none },
+    )?;
+    Ok(())
+}
+
+/// Leaves the user namespace for a new one.
+pub(crate) fn unshare_user() -> io::Result<()> {
+    // SAFETY: unshare(CLONE_NEWUSER) changes credentials only; the caller is single-threaded.
+    check(c_long::from(unsafe { libc::unshare(libc::CLONE_NEWUSER) }))?;
+    Ok(())
+}
+
+/// Installs compiled filters, in order. Needs no_new_privs.
+pub(crate) fn install_filters(filters: &[Vec<seccompiler::sock_filter>]) -> io::Result<()> {
+    for filter in filters {
+        let program = libc::sock_fprog {
+            len: u16::try_from(filter.len())
+                .map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?,
+            filter: filter.as_ptr().cast_mut().cast(),
+        };
+        // SAFETY: the program points to `len` instructions that live across the call; seccomp(2)
+        // copies them. The two `sock_filter` types have the kernel's layout.
+        check(unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                0u32,
+                &raw const program,
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// Lets a command start with descriptors at given numbers, all others closed.
+pub(crate) fn with_descriptors(command: &mut std::process::Command, fds: Vec<OwnedFd>) {
+    use std::os::unix::process::CommandExt;
+    let place = move || -> io::Result<()> {
+        // Moved out of the way first: a target number may be the source of another.
+        let mut raw = [-1 as RawFd; 72];
+        for (slot, fd) in raw.iter_mut().zip(&fds) {
+            // SAFETY: makes a new descriptor in the child.
+            let new = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 128) };
+            check(c_long::from(new))?;
+            *slot = new;
+        }
+        cloexec_from(3)?;
+        for (target, fd) in (3..).zip(raw.iter().take(fds.len())) {
+            // SAFETY: dup2 onto the agreed number, in the child, just before exec.
+            check(c_long::from(unsafe { libc::dup2(*fd, target) }))?;
+        }
+        Ok(())
+    };
+    // SAFETY: runs between fork and exec; it makes system calls on numbers and neither
+    // allocates nor locks.
+    unsafe { command.pre_exec(place) };
+}
+
+/// A `pidfd` for a child.
+pub(crate) fn pidfd(pid: rustix::process::Pid) -> Result<OwnedFd, Errno> {
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+}
+
+/// The process that a pidfd refers to, as this process sees it.
+pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> io::Result<i32> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    info.lines()
+        .find_map(|line| line.strip_prefix("Pid:"))
+        .and_then(|pid| pid.trim().parse().ok())
+        .filter(|pid| *pid > 0)
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
+}
+
+/// A borrowed descriptor as something that can be passed on.
+pub(crate) fn clone_fd(fd: impl AsFd) -> io::Result<OwnedFd> {
+    fd.as_fd().try_clone_to_owned()
+}
