@@ -20,6 +20,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // The processes of a jail start from this program; they never get past this line.
+    seawall_sandbox::early_main();
     match Cli::parse().command {
         Command::Completions(args) => cmd::completions::run::<Cli>(&args),
     }
