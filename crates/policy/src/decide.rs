@@ -1,0 +1,534 @@
+//! The decision: a pure function of the bundle, the session and the action.
+
+use crate::approvals::AskKey;
+use crate::budget::Cost;
+use crate::bundle::Bundle;
+use crate::call::{self, Call, Fault, Item, Surroundings, Via};
+use crate::catalogue::{Role, ToolSpec, Verb};
+use crate::digest;
+use crate::facts::{Facts, Target, Words};
+use crate::hosts;
+use crate::influence;
+use crate::paths::{self, PathClass};
+use crate::session::{OpenCall, SessionState};
+use crate::trust::{SessionKind, Trust};
+use seawall_model::label::{Confidentiality, Integrity, Label};
+use seawall_model::{Action, ActionKind, Decision, Effect, Permit, Reason, ToolCall, Verdict};
+use std::sync::Arc;
+
+/// Most reasons given; the first are the strictest.
+const MAX_REASONS: usize = 8;
+
+/// What was decided, with what the daemon needs besides the verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The questions, when a person is asked.
+    pub asks: Vec<AskKey>,
+    /// Digest of tool and arguments.
+    pub digest: String,
+}
+
+/// May this happen?
+#[must_use]
+pub fn decide(bundle: &Bundle, state: &SessionState, action: &Action, now_ms: u64) -> Verdict {
+    decide_fully(bundle, state, action, now_ms).verdict
+}
+
+/// As [`decide`], with the questions that an ask stands for.
+#[must_use]
+pub fn decide_fully(
+    bundle: &Bundle,
+    state: &SessionState,
+    action: &Action,
+    now_ms: u64,
+) -> Decided {
+    let call = tool_call(&action.kind);
+    let digest = digest::of(&call);
+    let judge = Judge::new(bundle, state, action);
+    let analysed = judge.analyse(&call);
+    let mut found = Found::default();
+    judge.call(&analysed, &mut found);
+    if let Some((key, limit)) =
+        state.counters.exceeded(cost(&analysed), &bundle.settings().budget, now_ms)
+    {
+        found.deny(
+            Reason::new("budget", format!("this session used up its limit of {limit} ({key})"))
+                .remedy(format!("wait, or raise policy.budget.{key}")),
+        );
+    }
+    found.answered(&digest, state, now_ms);
+    let decision = found.decision();
+    let mut reasons = found.denies;
+    let asks = if decision == Decision::Ask {
+        reasons = found.asks.iter().map(|(_, r)| r.clone()).collect();
+        found.asks.into_iter().map(|(k, _)| k).collect()
+    } else {
+        Vec::new()
+    };
+    reasons.truncate(MAX_REASONS);
+    let permit = (decision == Decision::Allow).then(|| Permit {
+        call_id: action.call_id.clone(),
+        digest: digest.clone(),
+        bundle: bundle.version().to_owned(),
+        expires_ms: now_ms.saturating_add(bundle.settings().permit_seconds * 1000),
+    });
+    let effects = call::effects(&analysed, &judge.workspace, &bundle.settings().places);
+    Decided { verdict: Verdict { decision, reasons, effects, params: None, permit }, asks, digest }
+}
+
+/// Every action is judged as a tool call: those that are none as the one they amount to.
+fn tool_call(kind: &ActionKind) -> std::borrow::Cow<'_, ToolCall> {
+    use std::borrow::Cow;
+    let made = |tool: &str, params: serde_json::Value| {
+        Cow::Owned(ToolCall { tool: tool.to_owned(), params, derived_paths: Vec::new() })
+    };
+    match kind {
+        ActionKind::ToolCall(call) => Cow::Borrowed(call),
+        ActionKind::MessageOut { channel, to, text } => made(
+            "message",
+            serde_json::json!({"action": "send", "channel": channel, "target": to, "message": text}),
+        ),
+        ActionKind::Install { what, name, source } => made(
+            "plugins",
+            serde_json::json!({"action": "install", "packageName": name, "source": what, "query": source}),
+        ),
+    }
+}
+
+/// What one call uses of the budget.
+fn cost(call: &Call<'_>) -> Cost {
+    let mut cost = Cost::default();
+    for item in &call.items {
+        match item.verb {
+            Verb::Spawn => cost.spawns += 1,
+            Verb::Send | Verb::Post | Verb::Grant | Verb::Pay | Verb::Schedule => cost.sends += 1,
+            _ => {}
+        }
+    }
+    if cost.sends > 0 {
+        cost.bytes = call.uses.iter().map(|u| u.text.len() as u64).sum();
+    }
+    if let Some(inner) = &call.inner {
+        // The call inside is counted when it is made.
+        let _ = inner;
+    }
+    cost
+}
+
+/// What was found against a call.
+#[derive(Debug, Default)]
+struct Found {
+    denies: Vec<Reason>,
+    asks: Vec<(AskKey, Reason)>,
+}
+
+impl Found {
+    fn deny(&mut self, reason: Reason) {
+        if !self.denies.contains(&reason) && self.denies.len() < 64 {
+            self.denies.push(reason);
+        }
+    }
+
+    fn ask(&mut self, key: AskKey, reason: Reason) {
+        if !self.asks.iter().any(|(k, _)| *k == key) && self.asks.len() < 64 {
+            self.asks.push((key, reason));
+        }
+    }
+
+    /// Leaves out what a person has answered already.
+    fn answered(&mut self, digest: &str, state: &SessionState, now_ms: u64) {
+        self.asks.retain(|(key, _)| !state.grants.covers(key, digest, now_ms));
+    }
+
+    fn decision(&self) -> Decision {
+        if !self.denies.is_empty() {
+            Decision::Deny
+        } else if !self.asks.is_empty() {
+            Decision::Ask
+        } else {
+            Decision::Allow
+        }
+    }
+}
+
+/// One action in its surroundings.
+struct Judge<'a> {
+    bundle: &'a Bundle,
+    state: &'a SessionState,
+    action: &'a Action,
+    trust: Trust,
+    kind: SessionKind,
+    workspace: String,
+    hosts: std::borrow::Cow<'a, [String]>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(bundle: &'a Bundle, state: &'a SessionState, action: &'a Action) -> Self {
+        let places = &bundle.settings().places;
+        let workspace = action
+            .origin
+            .workspace
+            .as_deref()
+            .filter(|w| w.starts_with('/') && *w != "/")
+            .map_or_else(|| places.workspace.clone(), paths::normalise);
+        Self {
+            trust: bundle.trust(state, &action.origin),
+            kind: SessionKind::of(&action.origin.session_key),
+            hosts: bundle.listed_hosts(&action.origin),
+            bundle,
+            state,
+            action,
+            workspace,
+        }
+    }
+
+    fn analyse<'c>(&self, call: &'c ToolCall) -> Call<'c> {
+        let lookup = |name: &str| lookup(self.bundle, self.state, name);
+        let cx = Surroundings {
+            places: &self.bundle.settings().places,
+            workspace: &self.workspace,
+            lookup: &lookup,
+        };
+        call::analyse(call, &cx)
+    }
+
+    /// Judges a call and the one inside it.
+    fn call(&self, call: &Call<'_>, found: &mut Found) {
+        for fault in &call.faults {
+            found.deny(fault_reason(fault, call.tool));
+        }
+        for item in &call.items {
+            self.item(call, item, found);
+        }
+        if let Some(inner) = &call.inner {
+            let mut inside = Found::default();
+            self.call(inner, &mut inside);
+            // The envelope is refused when its content would be. A question is left to the call
+            // inside, which is judged when it is made: otherwise it would be asked twice.
+            for reason in inside.denies {
+                found.deny(reason);
+            }
+        }
+    }
+
+    fn item(&self, call: &Call<'_>, item: &Item, found: &mut Found) {
+        let (facts, words, target) = self.facts(call, item);
+        let outcome = self.bundle.evaluate(&facts, &target);
+        match outcome.decision {
+            Decision::Allow => {}
+            Decision::Ask => {
+                let reasons = self.bundle.rules().reasons(&outcome, &facts, &words);
+                for reason in reasons {
+                    let key = AskKey {
+                        rule: reason.rule.clone(),
+                        tool: facts.tool.clone(),
+                        agent: facts.agent.clone(),
+                        target: if target.is_empty() {
+                            words.target.clone()
+                        } else {
+                            target.clone()
+                        },
+                    };
+                    found.ask(key, reason);
+                }
+            }
+            Decision::Rewrite | Decision::Deny => {
+                for reason in self.bundle.rules().reasons(&outcome, &facts, &words) {
+                    found.deny(reason);
+                }
+            }
+        }
+    }
+
+    /// The facts of one item, the words for its reasons, and its target as a text.
+    fn facts(&self, call: &Call<'_>, item: &Item) -> (Facts, Words, String) {
+        let settings = self.bundle.settings();
+        let origin = &self.action.origin;
+        let requester = origin.requester.as_ref();
+        let (mut path, mut host, mut program) = (String::new(), String::new(), String::new());
+        let (mut path_class, mut host_class) = (None, None);
+        let (mut sends, mut opaque) = (false, false);
+        let mut words = Words::default();
+        match &item.effect {
+            Some(
+                Effect::Read { path: p }
+                | Effect::Write { path: p }
+                | Effect::Delete { path: p }
+                | Effect::List { path: p },
+            ) => {
+                path_class = Some(self.path_class(p, item.verb));
+                path = p.clone();
+            }
+            Some(Effect::Request { host: h, sends: s, url, .. }) => {
+                host_class = Some(self.host_class(h));
+                host = h.clone();
+                sends = *s || url.as_deref().is_some_and(|u| u.contains('?'));
+            }
+            Some(Effect::Run { program: p }) => {
+                program = p.rsplit('/').next().unwrap_or(p).to_lowercase();
+                // `npx openclaw`, `openclaw.mjs`
+                for control in ["openclaw", "clawhub"] {
+                    if program.starts_with(control) {
+                        control.clone_into(&mut program);
+                    }
+                }
+            }
+            Some(Effect::Opaque { .. }) => opaque = true,
+            Some(Effect::Drive { what }) => words.what.clone_from(what),
+            Some(
+                Effect::MemoryWrite { target }
+                | Effect::ConfigChange { target }
+                | Effect::Install { target }
+                | Effect::Schedule { target },
+            ) if item.via == Via::Shell => path.clone_from(target),
+            _ => {}
+        }
+        let (mut target, text) = influence::target(call, item.verb, self.state, settings);
+        words.target = text;
+        if item.via == Via::Shell {
+            target = if host.is_empty() {
+                Target::None
+            } else {
+                influence::origin(&host, Role::Url, "", call.tool, self.state, settings)
+            };
+        }
+        target = self.selection(call, item.verb, target);
+        let (payload, why) = influence::payload(
+            call,
+            item.verb,
+            item.via,
+            &host,
+            &influence::Payloads {
+                state: self.state,
+                settings,
+                workspace: &self.workspace,
+                places: &settings.places,
+            },
+        );
+        let payload = if matches!(item.verb, Verb::Fetch | Verb::Post | Verb::Search)
+            && payload == crate::facts::Payload::Private
+            && settings.private_sinks.iter().any(|p| hosts::matches_pattern(&host, p))
+        {
+            crate::facts::Payload::Clean
+        } else {
+            payload
+        };
+        words.why = why;
+        let file_label = (!path.is_empty()).then(|| self.state.file_label(&path)).flatten();
+        let facts = Facts {
+            verb: item.verb,
+            trust: self.trust,
+            session: self.kind,
+            agent: origin.agent_id.clone(),
+            session_key: origin.session_key.clone(),
+            channel: requester.and_then(|r| r.channel.clone()).unwrap_or_default(),
+            sender: requester.and_then(|r| r.sender_id.clone()).unwrap_or_default(),
+            tool: call::bounded(call.tool).to_owned(),
+            tool_denied: self.bundle.tool_denied(call.tool, origin),
+            known: call.known,
+            via: item.via,
+            path_class,
+            host_class,
+            program,
+            sends,
+            opaque,
+            sandboxed: !call.escapes_sandbox,
+            outside: self.state.is_outside(),
+            licensed: self.licensed(call, item.verb, target),
+            target,
+            payload,
+            tainted_file: file_label.is_some_and(|l| l.integrity == Integrity::Outside),
+            path,
+            host,
+        };
+        let text = [&facts.path, &facts.host, &words.target, &facts.program]
+            .into_iter()
+            .find(|t| !t.is_empty())
+            .map_or_else(|| call::bounded(call.tool).to_owned(), Clone::clone);
+        (facts, words, text)
+    }
+
+    /// A target that the model picked from a list counts as picked only when the person left the
+    /// choice to it, or when what is said is the person's own.
+    fn selection(&self, call: &Call<'_>, verb: Verb, target: Target) -> Target {
+        if !matches!(target, Target::Selected | Target::Directory) || !self.state.is_outside() {
+            return target;
+        }
+        if !verb.consequential() || self.state.words.selects() || self.own_words(call) {
+            return target;
+        }
+        Target::Unseen
+    }
+
+    /// Whether everything that a call says was said by the person.
+    fn own_words(&self, call: &Call<'_>) -> bool {
+        let mut any = false;
+        for u in call.of_role(Role::Text) {
+            any = true;
+            if !self.state.words.name(&crate::words::fold(&u.text)) {
+                return false;
+            }
+        }
+        any
+    }
+
+    fn licensed(&self, _call: &Call<'_>, verb: Verb, target: Target) -> bool {
+        if self.state.words.license(verb) {
+            return true;
+        }
+        // A document to which the person handed the task may ask for what harms nobody.
+        matches!(verb, Verb::Create | Verb::Change | Verb::Send | Verb::Post)
+            && self.state.words.delegates()
+            && self.state.memory.delegated.license(verb)
+            && target <= Target::Record
+    }
+
+    fn path_class(&self, path: &str, verb: Verb) -> PathClass {
+        let settings = self.bundle.settings();
+        let class = paths::classify(path, &self.workspace, &settings.places);
+        if matches!(class, PathClass::Outside | PathClass::Persistence | PathClass::State) {
+            let writes = matches!(verb, Verb::Write | Verb::Delete);
+            let listed = settings
+                .write_folders
+                .iter()
+                .chain(settings.read_folders.iter().filter(|_| !writes))
+                .any(|folder| paths::below(path, folder));
+            if listed && class == PathClass::Outside {
+                return PathClass::Workspace;
+            }
+        }
+        class
+    }
+
+    fn host_class(&self, host: &str) -> hosts::HostClass {
+        let class = hosts::classify(host, &self.hosts);
+        let inside = &self.bundle.settings().private_hosts;
+        if class == hosts::HostClass::Private
+            && inside.iter().any(|p| hosts::matches_pattern(host, p))
+        {
+            return hosts::HostClass::Listed;
+        }
+        class
+    }
+}
+
+/// The specification of a tool: the catalogue's and the operator's before what a server says of
+/// itself.
+fn lookup(bundle: &Bundle, state: &SessionState, name: &str) -> Option<Arc<ToolSpec>> {
+    bundle.catalogue().get(name).or_else(|| state.offers.get(name)).cloned()
+}
+
+fn fault_reason(fault: &Fault, tool: &str) -> Reason {
+    let tool = call::bounded(tool);
+    match fault {
+        Fault::UnknownParam(name) => Reason::new(
+            "call.unknown-parameter",
+            format!("`{tool}` has no parameter `{}` that Seawall knows, and what it carries could leave", call::bounded(name)),
+        )
+        .remedy("leave it out, or declare the tool in a [[tool]] table of the policy"),
+        Fault::ForbiddenParam(name) => Reason::new(
+            "call.forbidden-parameter",
+            format!("`{}` would point `{tool}` at another gateway", call::bounded(name)),
+        )
+        .remedy("leave it out"),
+        Fault::Oversize(what) => Reason::new(
+            "call.oversize",
+            format!("the arguments of `{tool}` exceed the limit on {what}"),
+        )
+        .remedy("split the call"),
+        Fault::BadPath(path) => {
+            Reason::new("call.bad-path", format!("`{}` is not a path", call::bounded(path)))
+                .remedy("name a file")
+        }
+        Fault::NoInner => Reason::new(
+            "call.no-inner",
+            format!("`{tool}` names no tool to call, or is nested too deeply"),
+        )
+        .remedy("call the tool itself"),
+    }
+}
+
+/// Takes a decision into the session: counts it, and remembers an allowed call until its result
+/// comes.
+pub fn commit(
+    bundle: &Bundle,
+    state: &mut SessionState,
+    action: &Action,
+    verdict: &Verdict,
+    now_ms: u64,
+) {
+    state.step = state.step.saturating_add(1);
+    if verdict.decision != Decision::Allow {
+        return;
+    }
+    let call = tool_call(&action.kind);
+    let digest = digest::of(&call);
+    state.grants.spend(&digest, now_ms);
+    let judge = Judge::new(bundle, state, action);
+    let analysed = judge.analyse(&call);
+    let cost = cost(&analysed);
+    let workspace = judge.workspace.clone();
+    let places = &bundle.settings().places;
+    // What the call reads: the label of its result, and of what it writes.
+    let mut read: Option<Label> = None;
+    let mut writes = Vec::new();
+    let mut opaque = false;
+    for item in &analysed.items {
+        match &item.effect {
+            Some(Effect::Read { path }) => {
+                let label = label_of_path(path, &workspace, places, state);
+                read = Some(read.map_or_else(|| label.clone(), |r: Label| r.join(&label)));
+            }
+            Some(Effect::Write { path }) if writes.len() < 256 => writes.push(path.clone()),
+            Some(Effect::Opaque { .. }) => opaque = true,
+            _ => {}
+        }
+    }
+    // A program that cannot be seen through may have read everything in the workspace.
+    if opaque && let Some(label) = state.file_label(&workspace) {
+        read = Some(read.map_or_else(|| label.clone(), |r: Label| r.join(&label)));
+    }
+    // What the model writes holds what the session has seen.
+    let written = match (&state.label, &read) {
+        (Some(a), Some(b)) => Some(a.join(b)),
+        (Some(a), None) | (None, Some(a)) => Some(a.clone()),
+        (None, None) => None,
+    };
+    let open = OpenCall { call_id: action.call_id.clone(), label: read, writes: writes.clone() };
+    state.counters.spend(cost, now_ms);
+    if let Some(label) = written
+        && (label.integrity == Integrity::Outside
+            || label.confidentiality >= Confidentiality::Private)
+    {
+        for path in &writes {
+            state.label_file(path, label.clone());
+        }
+    }
+    state.opened(open);
+}
+
+/// The label of a file from its place, joined with what was written to it.
+#[must_use]
+pub fn label_of_path(
+    path: &str,
+    workspace: &str,
+    places: &paths::Places,
+    state: &SessionState,
+) -> Label {
+    let base = match paths::classify(path, workspace, places) {
+        PathClass::Credential | PathClass::State | PathClass::Config => {
+            Label::new(Integrity::Workspace, Confidentiality::Secret).with("credentials")
+        }
+        PathClass::Memory | PathClass::Identity => {
+            Label::new(Integrity::Workspace, Confidentiality::Private).with("memory")
+        }
+        PathClass::System => Label::new(Integrity::Workspace, Confidentiality::Public),
+        _ => Label::new(Integrity::Workspace, Confidentiality::Internal),
+    };
+    match state.file_label(path) {
+        Some(label) => base.join(&label),
+        None => base,
+    }
+}

@@ -1,0 +1,278 @@
+//! What a session learns: results, words, offers, answers.
+
+use crate::approvals::{AskKey, Grant, Scope};
+use crate::bundle::Bundle;
+use crate::call::{self, Surroundings};
+use crate::catalogue::{Role, Verb, Yields};
+use crate::facts::Target;
+use crate::infer::Offer;
+use crate::influence;
+use crate::provenance::{Seen, secrets};
+use crate::session::SessionState;
+use crate::trust::{SessionKind, Trust};
+use seawall_model::label::{Confidentiality, Integrity, Label};
+use seawall_model::{Origin, ToolCall};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Something that a session has seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Observation {
+    /// A message of the person behind the session (a chat message, a prompt). The task text of a
+    /// sub-agent or of a scheduled run is one as well; the session's kind says how far it counts.
+    Words {
+        /// In whose name.
+        origin: Origin,
+        /// Its text.
+        text: String,
+        /// Conversation to which answers go, where the channel has one.
+        #[serde(default)]
+        conversation: Option<String>,
+    },
+    /// The result of a tool call.
+    Result {
+        /// Id of the call.
+        call_id: String,
+        /// In whose name.
+        origin: Origin,
+        /// Tool.
+        tool: String,
+        /// Arguments.
+        #[serde(default)]
+        params: Value,
+        /// Text of the result.
+        text: String,
+        /// Whether the tool reported an error.
+        #[serde(default)]
+        is_error: bool,
+    },
+    /// Tools that are offered beside the built-in ones.
+    Tools {
+        /// Them.
+        tools: Vec<Offer>,
+    },
+    /// Content of others that came without a tool call: a quoted message, an attachment, the
+    /// result of a sub-agent.
+    Outside {
+        /// Where it came from, as a category of the label.
+        category: String,
+        /// Its text.
+        text: String,
+        /// What its maker had seen, when it was another session.
+        #[serde(default)]
+        label: Option<Label>,
+    },
+    /// A person answered a question.
+    Answer {
+        /// The question.
+        key: AskKey,
+        /// How far the answer reaches; `None` for no.
+        scope: Option<Scope>,
+        /// Digest of the call that was asked about.
+        digest: String,
+        /// Until when it holds.
+        expires_ms: u64,
+    },
+    /// The conversation starts anew. Labels of files and answers stay.
+    Reset,
+}
+
+/// Takes an observation in. Total: an observation for a call that was never decided is believed
+/// as little as any.
+pub fn observe(bundle: &Bundle, state: &mut SessionState, seen: &Observation, now_ms: u64) {
+    state.step = state.step.saturating_add(1);
+    match seen {
+        Observation::Words { origin, text, conversation } => {
+            words(bundle, state, origin, text, conversation.as_deref());
+        }
+        Observation::Result { call_id, origin, tool, params, text, is_error: _ } => {
+            result(bundle, state, call_id, origin, tool, params, text);
+        }
+        Observation::Tools { tools } => {
+            for offer in tools {
+                // What OpenClaw or the operator says of a tool is not overridden by its server.
+                if bundle.catalogue().get(&offer.name).is_none() {
+                    state.offers.add(offer);
+                }
+            }
+        }
+        Observation::Outside { category, text, label } => {
+            let base = Label::new(Integrity::Outside, Confidentiality::Internal)
+                .with(call::bounded(category));
+            let label = label.as_ref().map_or_else(|| base.clone(), |l| l.join(&base));
+            state.see(&label, category);
+            remember(state, text, &label, &Yields::default(), true, false, category);
+        }
+        Observation::Answer { key, scope, digest, expires_ms } => match scope {
+            Some(scope) => {
+                let grant = Grant {
+                    key: key.clone(),
+                    scope: *scope,
+                    digest: digest.clone(),
+                    expires_ms: *expires_ms,
+                };
+                state.grants.add(grant, now_ms);
+            }
+            None => {
+                state.grants.revoke(key);
+            }
+        },
+        Observation::Reset => {
+            *state = SessionState {
+                lineage: state.lineage,
+                step: state.step,
+                files: std::mem::take(&mut state.files),
+                forgotten: state.forgotten.take(),
+                offers: std::mem::take(&mut state.offers),
+                counters: std::mem::take(&mut state.counters),
+                grants: std::mem::take(&mut state.grants),
+                conversations: std::mem::take(&mut state.conversations),
+                ..SessionState::default()
+            };
+        }
+    }
+}
+
+fn words(
+    bundle: &Bundle,
+    state: &mut SessionState,
+    origin: &Origin,
+    text: &str,
+    conversation: Option<&str>,
+) {
+    let requester = origin.requester.as_ref();
+    let channel = requester.and_then(|r| r.channel.as_deref()).unwrap_or_default();
+    if let Some(id) = conversation {
+        state.converse(channel, id);
+    }
+    if let Some(sender) = requester.and_then(|r| r.sender_id.as_deref())
+        && SessionKind::of(&origin.session_key) == SessionKind::Main
+    {
+        state.converse(channel, sender);
+    }
+    let trust = bundle.trust(state, origin);
+    let made = matches!(
+        SessionKind::of(&origin.session_key),
+        SessionKind::Subagent | SessionKind::Cron | SessionKind::Hook
+    );
+    // The task of a child was written by a model. It counts as the person's words only as far as
+    // nothing from outside could have written it.
+    if trust == Trust::Untrusted || (made && state.is_outside()) {
+        let label = Label::new(Integrity::Outside, Confidentiality::Internal).with(if made {
+            "task"
+        } else {
+            "unknown sender"
+        });
+        state.see(&label, if channel.is_empty() { "message" } else { channel });
+        remember(state, text, &label, &Yields::default(), true, false, "message");
+        return;
+    }
+    let integrity = if trust == Trust::Owner { Integrity::Operator } else { Integrity::Listed };
+    let label = Label::new(integrity, Confidentiality::Internal);
+    state.see(&label, "words");
+    state.words.add(text);
+    let words = state.words.clone();
+    state.memory.reconsider(&words);
+}
+
+fn result(
+    bundle: &Bundle,
+    state: &mut SessionState,
+    call_id: &str,
+    origin: &Origin,
+    tool: &str,
+    params: &Value,
+    text: &str,
+) {
+    let places = &bundle.settings().places;
+    let workspace = origin.workspace.clone().unwrap_or_else(|| places.workspace.clone());
+    let call =
+        ToolCall { tool: tool.to_owned(), params: params.clone(), derived_paths: Vec::new() };
+    let (yields, verbs, document, named, source, writes_only) = {
+        let lookup =
+            |name: &str| bundle.catalogue().get(name).or_else(|| state.offers.get(name)).cloned();
+        let cx = Surroundings { places, workspace: &workspace, lookup: &lookup };
+        let analysed = call::analyse(&call, &cx);
+        // The result of an envelope is that of the call inside.
+        let inner = analysed.inner.as_deref().unwrap_or(&analysed);
+        let document =
+            inner.verbs.iter().any(|v| matches!(v, Verb::Fetch | Verb::Run | Verb::Browser))
+                || inner.uses.iter().any(|u| matches!(u.role, Role::Url | Role::ReadPath));
+        let named = inner
+            .uses
+            .iter()
+            .filter(|u| matches!(u.role, Role::Url | Role::ReadPath | Role::Object))
+            .any(|u| {
+                influence::origin(&u.text, u.role, &u.param, inner.tool, state, bundle.settings())
+                    == Target::User
+            });
+        let writes_only = inner.verbs.iter().all(|v| {
+            v.consequential()
+                && !matches!(
+                    v,
+                    Verb::Run
+                        | Verb::Type
+                        | Verb::Unknown
+                        | Verb::Browser
+                        | Verb::Computer
+                        | Verb::Node
+                )
+        });
+        (
+            inner.yields.clone(),
+            inner.verbs.clone(),
+            document,
+            named,
+            inner.tool.to_owned(),
+            writes_only,
+        )
+    };
+    let _ = verbs;
+    let open = state.closed(call_id);
+    let mut label = Label::new(yields.integrity, yields.confidentiality);
+    if !yields.category.is_empty() {
+        label = label.with(yields.category.clone());
+    }
+    if let Some(read) = open.as_ref().and_then(|o| o.label.as_ref()) {
+        label = label.join(read);
+    }
+    // A call that was never decided read nobody knows what.
+    if open.is_none() {
+        label.integrity = Integrity::Outside;
+    }
+    if secrets::present(text) {
+        label.confidentiality = Confidentiality::Secret;
+        label = label.with("credentials");
+    }
+    // The answer to an act ("done", the object that was made) tells what the session did itself.
+    if writes_only && open.is_some() && !state.is_outside() {
+        label.integrity = label.integrity.max(Integrity::Workspace);
+    }
+    state.see(&label, &source);
+    remember(state, text, &label, &yields, document, named, &source);
+}
+
+fn remember(
+    state: &mut SessionState,
+    text: &str,
+    label: &Label,
+    yields: &Yields,
+    document: bool,
+    named: bool,
+    tool: &str,
+) {
+    let words = state.words.clone();
+    state.memory.observe(
+        Seen {
+            text,
+            integrity: label.integrity,
+            confidentiality: label.confidentiality,
+            directory: yields.directory,
+            document,
+            named,
+            tool,
+        },
+        &words,
+    );
+}

@@ -1,0 +1,242 @@
+//! Atoms: the values in a text by which something is addressed.
+
+use std::ops::Range;
+
+/// Most atoms taken from one text.
+pub const MAX_ATOMS: usize = 4096;
+
+/// Kinds of atom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A URL, or a host name.
+    Link,
+    /// A mail address or a handle with a host.
+    Address,
+    /// A number or code that accounts, cards and phones have.
+    Account,
+    /// A path or file name.
+    Path,
+}
+
+impl Kind {
+    /// Whether a person who receives it could act on it to their harm.
+    #[must_use]
+    pub fn actionable(self) -> bool {
+        !matches!(self, Self::Path)
+    }
+}
+
+/// One atom of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Atom {
+    /// What it is.
+    pub kind: Kind,
+    /// Folded value.
+    pub value: String,
+    /// Where it stands in the text.
+    pub at: Range<usize>,
+}
+
+/// Top-level domains that are far more often file endings.
+const FILE_ENDINGS: &[&str] = &[
+    "md", "txt", "rs", "py", "js", "ts", "mjs", "cjs", "json", "toml", "yaml", "yml", "lock", "sh",
+    "pl", "rb", "go", "java", "c", "h", "cpp", "hpp", "cs", "css", "html", "htm", "xml", "csv",
+    "tsv", "pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "png", "jpg", "jpeg", "gif",
+    "svg", "mp3", "mp4", "zip", "gz", "tar", "log", "ini", "cfg", "conf", "db", "sqlite", "bak",
+    "exe", "dll", "so", "ics", "eml", "rtf", "tex", "ipynb",
+];
+
+/// Takes the atoms of a text, in order. Linear in the text.
+#[must_use]
+pub fn of(text: &str) -> Vec<Atom> {
+    let mut out = Vec::new();
+    let mut start = None;
+    for (i, c) in text.char_indices() {
+        let part = c.is_alphanumeric()
+            || matches!(
+                c,
+                '.' | '-' | '_' | '@' | ':' | '/' | '%' | '+' | '~' | '#' | '?' | '=' | '&' | '$'
+            );
+        match (part, start) {
+            (true, None) => start = Some(i),
+            (false, Some(from)) => {
+                token(text, from..i, &mut out);
+                start = None;
+            }
+            _ => {}
+        }
+        if out.len() >= MAX_ATOMS {
+            return out;
+        }
+    }
+    if let Some(from) = start {
+        token(text, from..text.len(), &mut out);
+    }
+    accounts(text, &mut out);
+    out
+}
+
+fn token(text: &str, range: Range<usize>, out: &mut Vec<Atom>) {
+    let Some(raw) = text.get(range.clone()) else { return };
+    let trimmed = raw.trim_matches(|c: char| {
+        matches!(c, '.' | ':' | '-' | '?' | '&' | '=' | '#' | '+' | '~' | '$')
+    });
+    if trimmed.len() < 3 || trimmed.len() > 2048 {
+        return;
+    }
+    let folded = trimmed.to_lowercase();
+    let mut push = |kind: Kind, value: String| out.push(Atom { kind, value, at: range.clone() });
+    if let Some((scheme, rest)) = folded.split_once("://") {
+        if !rest.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric()) {
+            push(Kind::Link, link(rest));
+        }
+        return;
+    }
+    if let Some((local, host)) = folded.trim_start_matches("mailto:").split_once('@') {
+        if !local.is_empty() && looks_like_host(host) {
+            push(Kind::Address, format!("{local}@{host}"));
+        }
+        return;
+    }
+    let head = folded.split(['/', '?', '#', ':']).next().unwrap_or_default();
+    if looks_like_host(head) {
+        push(Kind::Link, link(&folded));
+        return;
+    }
+    let last = folded.rsplit('/').next().unwrap_or_default();
+    let ending = last.rsplit_once('.').map(|(stem, e)| (!stem.is_empty(), e));
+    if (folded.contains('/') && folded.len() > 3)
+        || ending.is_some_and(|(stem, e)| stem && FILE_ENDINGS.contains(&e))
+    {
+        push(Kind::Path, folded);
+    }
+}
+
+/// A link without scheme, `www.` and a closing slash: the same page under each spelling.
+#[must_use]
+pub fn link(text: &str) -> String {
+    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let text = text.strip_prefix("www.").unwrap_or(text);
+    text.trim_end_matches('/').to_lowercase()
+}
+
+fn looks_like_host(text: &str) -> bool {
+    let Some((stem, last)) = text.rsplit_once('.') else { return false };
+    if stem.is_empty() || text.contains("..") || text.len() > 253 {
+        return false;
+    }
+    if !text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_')) {
+        return false;
+    }
+    let number = text.split('.').all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
+    if number {
+        return text.split('.').count() == 4;
+    }
+    (2..=24).contains(&last.len())
+        && last.chars().all(char::is_alphabetic)
+        && stem.chars().any(char::is_alphabetic)
+        && (!FILE_ENDINGS.contains(&last) || stem.starts_with("www."))
+}
+
+/// Account numbers, card numbers, phone numbers, long codes: runs with many digits, spaces and
+/// dashes allowed inside.
+fn accounts(text: &str, out: &mut Vec<Atom>) {
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() && out.len() < MAX_ATOMS {
+        let Some(&b) = bytes.get(i) else { break };
+        let starts = b.is_ascii_digit() || b == b'+' || b.is_ascii_uppercase();
+        let joined = i > 0 && bytes.get(i - 1).is_some_and(u8::is_ascii_alphanumeric);
+        if !starts || joined {
+            i += 1;
+            continue;
+        }
+        let mut value = String::new();
+        let (mut digits, mut letters, mut j, mut end) = (0usize, 0usize, i, i);
+        while let Some(&c) = bytes.get(j) {
+            match c {
+                b'0'..=b'9' => {
+                    digits += 1;
+                    value.push(c as char);
+                    end = j + 1;
+                }
+                b'A'..=b'Z' | b'a'..=b'z' if letters < 6 && c.is_ascii_uppercase() => {
+                    letters += 1;
+                    value.push(c.to_ascii_lowercase() as char);
+                    end = j + 1;
+                }
+                b' ' | b'-' | b'.' | b'(' | b')' | b'+' => {
+                    // One separator at a time, and only between digits.
+                    let next = bytes.get(j + 1);
+                    if digits == 0 || !next.is_some_and(|n| n.is_ascii_digit() || *n == b'(') {
+                        if !(c == b'+' && digits == 0) {
+                            break;
+                        }
+                    }
+                }
+                _ => break,
+            }
+            j += 1;
+            if j - i > 48 {
+                break;
+            }
+        }
+        let date = looks_like_date(text.get(i..end).unwrap_or_default());
+        if digits >= 8 && digits >= letters * 2 && !date {
+            out.push(Atom { kind: Kind::Account, value, at: i..end });
+        }
+        i = end.max(i + 1);
+    }
+}
+
+/// Dates and times have eight digits and more, and address nothing.
+fn looks_like_date(text: &str) -> bool {
+    let mut parts = text.split(['-', ' ', '.', ':']);
+    let year = parts.next().unwrap_or_default();
+    let month = parts.next().unwrap_or_default();
+    let day = parts.next().unwrap_or_default();
+    let num = |s: &str| s.parse::<u32>().unwrap_or(99_999);
+    (year.len() == 4 && (1900..2200).contains(&num(year)) && num(month) <= 12 && num(day) <= 31)
+        || (day.len() == 4
+            && (1900..2200).contains(&num(day))
+            && num(month) <= 12
+            && num(year) <= 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(text: &str) -> Vec<(Kind, String)> {
+        of(text).into_iter().map(|a| (a.kind, a.value)).collect()
+    }
+
+    #[test]
+    fn what_addresses_something_is_found() {
+        assert_eq!(
+            values("See https://www.Example.com/a?b=c, or mail Ann.B@x.org."),
+            vec![(Kind::Link, "example.com/a?b=c".into()), (Kind::Address, "ann.b@x.org".into())]
+        );
+        assert_eq!(values("visit www.shop.zip now"), vec![(Kind::Link, "shop.zip".into())]);
+        assert_eq!(values("open notes/today.md"), vec![(Kind::Path, "notes/today.md".into())]);
+        assert_eq!(
+            values("IBAN DE89 3704 0044 0532 0130 00"),
+            vec![(Kind::Account, "de89370400440532013000".into())]
+        );
+        assert_eq!(values("call +41 44 668 18 00"), vec![(Kind::Account, "41446681800".into())]);
+    }
+
+    #[test]
+    fn dates_numbers_and_words_are_not_atoms() {
+        for text in
+            ["on 2024-05-15 10:00", "12 eggs", "e.g. this", "v1.2.3", "3.14", "Hello. World"]
+        {
+            assert_eq!(values(text), vec![], "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_literal_is_a_link() {
+        assert_eq!(values("10.0.0.1:80/x"), vec![(Kind::Link, "10.0.0.1:80/x".into())]);
+    }
+}

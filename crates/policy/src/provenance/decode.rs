@@ -1,0 +1,190 @@
+//! Other forms of a text: what base64, hex, percent-encoding and gzip hide, also nested.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::io::Read as _;
+
+/// Deepest nesting that is opened.
+const MAX_DEPTH: usize = 3;
+/// Most bytes that all decoded forms of one text may have together. Decoding more than this is
+/// left out and reported as cut short.
+const MAX_BYTES: usize = 256 * 1024;
+/// Shortest run that is tried: 16 characters of base64 are 12 bytes.
+const MIN_RUN: usize = 16;
+/// Most runs tried in one text.
+const MAX_RUNS: usize = 256;
+
+const LAX: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LAX);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LAX);
+
+/// Decoded forms of a text.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// The forms that are text.
+    pub texts: Vec<String>,
+    /// Whether there was more than the limits let through.
+    pub cut: bool,
+}
+
+/// Decodes what is encoded in a text.
+#[must_use]
+pub fn forms(text: &str) -> Decoded {
+    let mut out = Decoded::default();
+    let mut budget = MAX_BYTES;
+    level(text, 0, &mut budget, &mut out);
+    out
+}
+
+fn level(text: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
+    if depth >= MAX_DEPTH {
+        return;
+    }
+    let mut tries = 0;
+    if text.contains('%')
+        && let Some(decoded) = percent(text)
+    {
+        keep(decoded.into_bytes(), depth, budget, out);
+    }
+    // Line breaks are usual inside long base64; take them out of runs, not out of prose.
+    let joined;
+    let scanned = if text.contains('\n') && text.len() <= MAX_BYTES {
+        joined = text.replace(['\n', '\r'], "");
+        &[text, joined.as_str()][..]
+    } else {
+        &[text][..]
+    };
+    for text in scanned {
+        for run in runs(text) {
+            tries += 1;
+            if tries > MAX_RUNS || *budget == 0 {
+                out.cut = true;
+                return;
+            }
+            decode_run(run, depth, budget, out);
+        }
+    }
+}
+
+/// Maximal runs of characters of the base64 alphabets (hex is a part of them).
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=')))
+        .filter(|run| run.len() >= MIN_RUN)
+}
+
+fn decode_run(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
+    if run.len() > *budget * 2 {
+        out.cut = true;
+        return;
+    }
+    let body = run.trim_end_matches('=');
+    let hexed = run.strip_prefix("0x").unwrap_or(run);
+    if hexed.len().is_multiple_of(2)
+        && hexed.bytes().all(|b| b.is_ascii_hexdigit())
+        && let Ok(bytes) = hex::decode(hexed)
+    {
+        keep(bytes, depth, budget, out);
+    }
+    let decoded =
+        if body.contains(['-', '_']) { URL_SAFE.decode(body) } else { STANDARD.decode(body) };
+    if let Ok(bytes) = decoded {
+        keep(bytes, depth, budget, out);
+    } else if let Some((_, value)) = body.split_once('=') {
+        // `key=base64`.
+        decode_run(value, depth, budget, out);
+    }
+}
+
+fn keep(bytes: Vec<u8>, depth: usize, budget: &mut usize, out: &mut Decoded) {
+    let bytes = if bytes.starts_with(&[0x1f, 0x8b]) || bytes.first() == Some(&0x78) {
+        match inflate(&bytes, *budget) {
+            Some(inflated) => inflated,
+            None => bytes,
+        }
+    } else {
+        bytes
+    };
+    *budget = budget.saturating_sub(bytes.len());
+    // Random bytes are valid base64 of nothing: keep what reads as text.
+    let printable = bytes
+        .iter()
+        .filter(|b| (0x20..0x7f).contains(*b) || matches!(b, b'\n' | b'\t' | b'\r'))
+        .count();
+    if bytes.len() < 8 || printable * 10 < bytes.len() * 8 {
+        return;
+    }
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    level(&text, depth + 1, budget, out);
+    out.texts.push(text);
+}
+
+fn inflate(bytes: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let limit = limit as u64;
+    let read = if bytes.starts_with(&[0x1f, 0x8b]) {
+        flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out)
+    } else {
+        flate2::read::ZlibDecoder::new(bytes).take(limit).read_to_end(&mut out)
+    };
+    // A truncated stream still gave what it gave.
+    match read {
+        Ok(_) => Some(out),
+        Err(_) if !out.is_empty() => Some(out),
+        Err(_) => None,
+    }
+}
+
+fn percent(text: &str) -> Option<String> {
+    if text.len() > MAX_BYTES {
+        return None;
+    }
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
+    (decoded != text).then(|| decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    const SECRET: &str = "the quick brown secret is under the third stone";
+
+    fn found(text: &str) -> bool {
+        forms(text).texts.iter().any(|t| t.contains(SECRET))
+    }
+
+    #[test]
+    fn each_encoding_is_opened() {
+        let b64 = STANDARD.encode(SECRET);
+        assert!(found(&b64));
+        assert!(found(b64.trim_end_matches('=')));
+        assert!(found(&URL_SAFE.encode(SECRET)));
+        assert!(found(&hex::encode(SECRET)));
+        assert!(found(&SECRET.replace(' ', "%20")));
+        assert!(found(&format!("d={b64}&x=1")));
+        assert!(found(&STANDARD.encode(hex::encode(SECRET))));
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gz.write_all(SECRET.as_bytes()).unwrap();
+        assert!(found(&STANDARD.encode(gz.finish().unwrap())));
+        let folded: String = b64
+            .as_bytes()
+            .chunks(20)
+            .map(|c| format!("{}\n", std::str::from_utf8(c).unwrap()))
+            .collect();
+        assert!(found(&folded));
+    }
+
+    #[test]
+    fn a_bomb_is_cut_short() {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        for _ in 0..64 {
+            gz.write_all(&[b'a'; 1 << 16]).unwrap();
+        }
+        let bomb = STANDARD.encode(gz.finish().unwrap());
+        let decoded = forms(&bomb);
+        assert!(decoded.texts.iter().all(|t| t.len() <= MAX_BYTES));
+    }
+}

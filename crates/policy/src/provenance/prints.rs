@@ -1,0 +1,94 @@
+//! Fingerprints of text: winnowing over normalised characters, so that a passage is recognised
+//! in another layout, case or punctuation, and as a part of another text.
+
+/// Characters in one gram.
+const GRAM: usize = 12;
+/// Grams of which the smallest hash is kept. Any shared passage of `GRAM + WINDOW - 1` = 19
+/// normalised characters is found.
+const WINDOW: usize = 8;
+
+/// Fingerprints of a text.
+#[must_use]
+pub fn of(text: &str) -> Vec<u64> {
+    let chars: Vec<u32> = text
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .map(|c| c as u32)
+        .collect();
+    if chars.len() < GRAM {
+        return Vec::new();
+    }
+    // Rolling polynomial hash modulo 2^64, mixed before comparison.
+    const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
+    let top = (1..GRAM).fold(1u64, |p, _| p.wrapping_mul(BASE));
+    let mut hash = 0u64;
+    let mut hashes = Vec::with_capacity(chars.len());
+    for (i, c) in chars.iter().enumerate() {
+        if i >= GRAM
+            && let Some(old) = chars.get(i - GRAM)
+        {
+            hash = hash.wrapping_sub(u64::from(*old).wrapping_add(1).wrapping_mul(top));
+        }
+        hash = hash.wrapping_mul(BASE).wrapping_add(u64::from(*c).wrapping_add(1));
+        if i + 1 >= GRAM {
+            hashes.push(mix(hash));
+        }
+    }
+    winnow(&hashes)
+}
+
+/// The smallest hash of every window, each kept once in a row. One pass with a monotonic queue.
+fn winnow(hashes: &[u64]) -> Vec<u64> {
+    let mut out: Vec<u64> = Vec::new();
+    let mut queue: std::collections::VecDeque<(usize, u64)> = std::collections::VecDeque::new();
+    let window = WINDOW.min(hashes.len());
+    for (i, &h) in hashes.iter().enumerate() {
+        while queue.back().is_some_and(|(_, last)| *last >= h) {
+            queue.pop_back();
+        }
+        queue.push_back((i, h));
+        while queue.front().is_some_and(|(at, _)| at + window <= i) {
+            queue.pop_front();
+        }
+        if i + 1 >= window
+            && let Some((_, least)) = queue.front()
+            && out.last() != Some(least)
+        {
+            out.push(*least);
+        }
+    }
+    out
+}
+
+fn mix(mut h: u64) -> u64 {
+    h ^= h >> 33;
+    h = h.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    h ^= h >> 33;
+    h = h.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    h ^ h >> 33
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_passage_is_found_wherever_it_is_put(
+            head in "[a-z ]{0,80}", passage in "[a-zA-Z0-9]{19,60}", tail in "[a-z ]{0,80}"
+        ) {
+            let source = of(&passage);
+            let spaced: String = passage.chars().flat_map(|c| [c, ' ']).collect();
+            let carrier = of(&format!("{head}{}{tail}", spaced.to_uppercase()));
+            // With the whole passage as the source, at least one print is shared.
+            prop_assert!(source.iter().any(|p| carrier.contains(p)));
+        }
+    }
+
+    #[test]
+    fn a_short_text_has_none() {
+        assert!(of("too short").is_empty());
+    }
+}

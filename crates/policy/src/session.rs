@@ -1,0 +1,204 @@
+//! What the engine remembers of a session. Bounded; a value that the daemon keeps and persists.
+
+use crate::approvals::Grants;
+use crate::budget::Counters;
+use crate::infer::Offers;
+use crate::provenance::Memory;
+use crate::trust::Trust;
+use crate::words::Words;
+use seawall_model::Origin;
+use seawall_model::label::{Confidentiality, Integrity, Label};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Most files whose label is remembered by one session. The label of one that is forgotten from
+/// then on counts for every file that is not remembered.
+pub const MAX_FILES: usize = 4096;
+/// Most conversations that count as going on.
+const MAX_CONVERSATIONS: usize = 16;
+/// Most calls that are open at once; the gateway runs them one after another per session.
+const MAX_OPEN: usize = 64;
+
+/// One session.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionState {
+    /// Trust that the session has from the session that made it.
+    pub lineage: Option<Trust>,
+    /// Everything the session has seen, joined. `None` as long as it has seen nothing.
+    pub label: Option<Label>,
+    /// How many observations and decisions there were.
+    pub step: u64,
+    /// Outside content that was seen: the first few sources, for reasons.
+    pub outside: Vec<Seen>,
+    /// The person's own words.
+    pub words: Words,
+    /// What observations contained.
+    pub memory: Memory,
+    /// Files that are not what their place says, by absolute path.
+    pub files: BTreeMap<String, Label>,
+    /// What the files were whose label had to be forgotten; it stands in for every other file.
+    pub forgotten: Option<Label>,
+    /// Conversations that are going on: channel and id.
+    pub conversations: Vec<(String, String)>,
+    /// Tools offered to the session beside the built-in ones.
+    pub offers: Offers,
+    /// Rules over sequences: where each stands.
+    pub sequences: crate::sequence::Progress,
+    /// Limits: what was used.
+    pub counters: Counters,
+    /// Answers that still hold.
+    pub grants: Grants,
+    /// Calls that were allowed and have not reported a result.
+    pub open: Vec<OpenCall>,
+}
+
+/// Where outside content came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Step at which it was observed.
+    pub step: u64,
+    /// Tool or channel.
+    pub source: String,
+    /// Category of the label.
+    pub category: String,
+}
+
+/// A call that was allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenCall {
+    /// Its id.
+    pub call_id: String,
+    /// Label of what it read, to be joined with the label of its result.
+    pub label: Option<Label>,
+    /// Files that it writes.
+    pub writes: Vec<String>,
+}
+
+/// What a child session, a scheduled run or a later session inherits.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lineage {
+    /// Trust of the maker.
+    pub trust: Option<Trust>,
+    /// Everything the maker had seen.
+    pub label: Option<Label>,
+    /// Outside sources of the maker.
+    pub outside: Vec<Seen>,
+    /// The person's own words behind the maker.
+    pub words: Words,
+}
+
+impl SessionState {
+    /// A session that another session made (sub-agent, scheduled run). It starts with what the
+    /// maker had seen.
+    #[must_use]
+    pub fn inherit(lineage: Lineage) -> Self {
+        Self {
+            lineage: lineage.trust,
+            label: lineage.label,
+            outside: lineage.outside,
+            words: lineage.words,
+            ..Self::default()
+        }
+    }
+
+    /// What this session hands to one that it makes. `origin` is that of the session itself.
+    #[must_use]
+    pub fn lineage(&self, bundle: &crate::Bundle, origin: &Origin) -> Lineage {
+        Lineage {
+            trust: Some(bundle.trust(self, origin)),
+            label: self.label.clone(),
+            outside: self.outside.clone(),
+            words: self.words.clone(),
+        }
+    }
+
+    /// Whether outside content was seen.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        self.label.as_ref().is_some_and(|l| l.integrity == Integrity::Outside)
+    }
+
+    /// The closest-held label seen.
+    #[must_use]
+    pub fn confidentiality(&self) -> Confidentiality {
+        self.label.as_ref().map_or(Confidentiality::Public, |l| l.confidentiality)
+    }
+
+    /// Joins a label into what the session has seen.
+    pub fn see(&mut self, label: &Label, source: &str) {
+        if label.integrity == Integrity::Outside && self.outside.len() < 8 {
+            let category = label.categories.iter().next().cloned().unwrap_or_default();
+            let source = crate::call::bounded(source).to_owned();
+            if !self.outside.iter().any(|s| s.source == source) {
+                self.outside.push(Seen { step: self.step, source, category });
+            }
+        }
+        self.label = Some(match &self.label {
+            Some(old) => old.join(label),
+            None => label.clone(),
+        });
+    }
+
+    /// Remembers that a file is not what its place says.
+    pub fn label_file(&mut self, path: &str, label: Label) {
+        if self.files.len() >= MAX_FILES && !self.files.contains_key(path) {
+            if let Some((_, label)) = self.files.pop_first() {
+                self.forgotten = Some(match &self.forgotten {
+                    Some(old) => old.join(&label),
+                    None => label,
+                });
+            }
+        }
+        match self.files.get_mut(path) {
+            // An overwritten file holds what was written now; a file that was appended to holds
+            // both. The tool does not tell which, so both count.
+            Some(old) => *old = old.join(&label),
+            None => {
+                self.files.insert(path.to_owned(), label);
+            }
+        }
+    }
+
+    /// The label of a file, and of what is below a folder.
+    #[must_use]
+    pub fn file_label(&self, path: &str) -> Option<Label> {
+        let mut found = self.files.get(path).or(self.forgotten.as_ref()).cloned();
+        let below = format!("{}/", path.trim_end_matches('/'));
+        for (inner, label) in self.files.range(below.clone()..) {
+            if !inner.starts_with(&below) {
+                break;
+            }
+            found = Some(found.map_or_else(|| label.clone(), |f| f.join(label)));
+        }
+        found
+    }
+
+    /// Marks a conversation as going on.
+    pub fn converse(&mut self, channel: &str, id: &str) {
+        if id.is_empty() {
+            return;
+        }
+        let pair = (channel.to_owned(), id.to_owned());
+        self.conversations.retain(|c| *c != pair);
+        if self.conversations.len() >= MAX_CONVERSATIONS {
+            self.conversations.remove(0);
+        }
+        self.conversations.push(pair);
+    }
+
+    /// Remembers an allowed call until its result comes.
+    pub fn opened(&mut self, call: OpenCall) {
+        if self.open.len() >= MAX_OPEN {
+            self.open.remove(0);
+        }
+        self.open.push(call);
+    }
+
+    /// Takes an allowed call whose result came.
+    pub fn closed(&mut self, call_id: &str) -> Option<OpenCall> {
+        let at = self.open.iter().position(|c| c.call_id == call_id)?;
+        Some(self.open.remove(at))
+    }
+}

@@ -1,0 +1,290 @@
+//! The person's own words: what they ask for, and what they name.
+//!
+//! Words of the person behind a session carry authority that nothing else has. Two things are
+//! read from them: which kinds of act they ask for (`content/policy/intent.toml`, a lexicon of
+//! ordinary verbs), and whether they contain a value. Neither is a guess about a text of others:
+//! outside content never gets here.
+
+use crate::catalogue::Verb;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// Longest part of one message that is kept.
+const MAX_MESSAGE: usize = 16 * 1024;
+/// Messages whose values are remembered.
+const MAX_MESSAGES: usize = 64;
+/// Messages whose wishes still count: a wish of long ago does not license an act of now.
+const FRESH: usize = 6;
+
+const INTENT: &str = include_str!("../../../content/policy/intent.toml");
+
+/// The lexicon as it stands in its file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lexicon {
+    /// Words by act.
+    acts: BTreeMap<String, Vec<String>>,
+    /// Phrases that hand the choice of a target to the agent.
+    selects: Vec<String>,
+    /// Phrases that hand the task itself to a document.
+    delegates: Vec<String>,
+    /// Words by which a person means themselves.
+    myself: Vec<String>,
+}
+
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| toml::from_str(INTENT).unwrap_or_default());
+
+/// Kinds of act that words can ask for, coarser than verbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Tell somebody something.
+    Send,
+    /// Give access.
+    Grant,
+    /// Take access away.
+    Revoke,
+    /// Make something new.
+    Create,
+    /// Change something.
+    Change,
+    /// Remove something.
+    Remove,
+    /// Move money.
+    Pay,
+    /// Publish.
+    Post,
+}
+
+impl Act {
+    /// The act that a verb belongs to.
+    #[must_use]
+    pub fn of(verb: Verb) -> Option<Self> {
+        Some(match verb {
+            Verb::Send => Self::Send,
+            Verb::Grant => Self::Grant,
+            Verb::Revoke => Self::Revoke,
+            Verb::Create => Self::Create,
+            Verb::Change | Verb::Config => Self::Change,
+            Verb::Remove => Self::Remove,
+            Verb::Pay => Self::Pay,
+            Verb::Post => Self::Post,
+            _ => return None,
+        })
+    }
+
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Message {
+    /// Folded text with a space at both ends.
+    text: String,
+    acts: u16,
+    selects: bool,
+    delegates: bool,
+    myself: bool,
+}
+
+/// The words of a session, newest last.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Words {
+    messages: Vec<Message>,
+}
+
+/// Lower case, white space folded; what values are compared in.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut space = true;
+    for c in text.chars() {
+        if c.is_whitespace() || c.is_control() {
+            if !space {
+                out.push(' ');
+            }
+            space = true;
+        } else {
+            // Invisible characters would make equal things different.
+            if matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}') {
+                continue;
+            }
+            let c = match c {
+                '\u{2018}' | '\u{2019}' => '\'',
+                '\u{201c}' | '\u{201d}' => '"',
+                c => c,
+            };
+            out.extend(c.to_lowercase());
+            space = false;
+        }
+    }
+    if out.ends_with(' ') {
+        out.pop();
+    }
+    out
+}
+
+/// Whether `hay` (folded) holds `needle` (folded) not as a part of a longer word, address or
+/// number.
+#[must_use]
+pub fn holds(hay: &str, needle: &str) -> bool {
+    if needle.is_empty() {
+        return false;
+    }
+    let joins = |c: char| c.is_alphanumeric() || matches!(c, '_' | '@');
+    let mut from = 0;
+    while let Some(at) = hay.get(from..).and_then(|h| h.find(needle)) {
+        let start = from + at;
+        let end = start + needle.len();
+        let before = hay.get(..start).and_then(|h| h.chars().next_back());
+        let mut after = hay.get(end..).unwrap_or_default().chars();
+        let (next, then) = (after.next(), after.next());
+        // `a.com` is not named by `evil-a.com` nor by `a.com.evil`; a full stop at the end is
+        // punctuation.
+        let starts = needle.chars().next().is_some_and(char::is_alphanumeric);
+        let ends = needle.chars().next_back().is_some_and(char::is_alphanumeric);
+        let open = before.is_none_or(|c| !(starts && (joins(c) || matches!(c, '-' | '.' | '/'))));
+        let close = next.is_none_or(|c| {
+            !(ends
+                && (joins(c)
+                    || (matches!(c, '.' | '-' | '/') && then.is_some_and(char::is_alphanumeric))))
+        });
+        if open && close {
+            return true;
+        }
+        from = start + needle.chars().next().map_or(1, char::len_utf8);
+    }
+    false
+}
+
+impl Words {
+    /// Adds a message of the person.
+    pub fn add(&mut self, text: &str) {
+        let mut end = text.len().min(MAX_MESSAGE);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let folded = fold(text.get(..end).unwrap_or_default());
+        let mut acts = 0;
+        for (name, phrases) in &LEXICON.acts {
+            let Ok(act) = serde_json::from_value::<Act>(serde_json::Value::String(name.clone()))
+            else {
+                continue;
+            };
+            if phrases.iter().any(|p| holds(&folded, p)) {
+                acts |= act.bit();
+            }
+        }
+        let any = |phrases: &[String]| phrases.iter().any(|p| holds(&folded, p));
+        let message = Message {
+            acts,
+            selects: any(&LEXICON.selects),
+            delegates: any(&LEXICON.delegates),
+            myself: any(&LEXICON.myself),
+            text: folded,
+        };
+        if self.messages.len() >= MAX_MESSAGES {
+            self.messages.remove(0);
+        }
+        self.messages.push(message);
+    }
+
+    /// Whether nothing was said yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    fn fresh(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter().rev().take(FRESH)
+    }
+
+    /// Whether recent words ask for this kind of act.
+    #[must_use]
+    pub fn license(&self, verb: Verb) -> bool {
+        Act::of(verb).is_some_and(|act| self.fresh().any(|m| m.acts & act.bit() != 0))
+    }
+
+    /// Whether recent words leave the choice of a target to the agent.
+    #[must_use]
+    pub fn selects(&self) -> bool {
+        self.fresh().any(|m| m.selects)
+    }
+
+    /// Whether recent words hand the task to a document.
+    #[must_use]
+    pub fn delegates(&self) -> bool {
+        self.fresh().any(|m| m.delegates)
+    }
+
+    /// Whether recent words name the person themselves as a target.
+    #[must_use]
+    pub fn myself(&self) -> bool {
+        self.fresh().any(|m| m.myself)
+    }
+
+    /// Whether the words contain a value (given folded).
+    #[must_use]
+    pub fn name(&self, folded: &str) -> bool {
+        self.messages.iter().rev().any(|m| holds(&m.text, folded))
+    }
+
+    /// The folded texts, newest first.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.messages.iter().rev().map(|m| m.text.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Words {
+        let mut words = Words::default();
+        words.add(text);
+        words
+    }
+
+    #[test]
+    fn the_lexicon_loads_and_every_act_is_known() {
+        let lexicon: Lexicon = toml::from_str(INTENT).unwrap();
+        for name in lexicon.acts.keys() {
+            serde_json::from_value::<Act>(serde_json::Value::String(name.clone()))
+                .unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+        assert!(lexicon.acts.len() >= 8);
+    }
+
+    #[test]
+    fn words_license_what_they_ask_for() {
+        assert!(words("Please send Ann the minutes").license(Verb::Send));
+        assert!(!words("What did Ann write?").license(Verb::Send));
+        assert!(words("cancel tomorrow's meeting").license(Verb::Remove));
+        assert!(!words("cancel tomorrow's meeting").license(Verb::Pay));
+    }
+
+    #[test]
+    fn an_old_wish_does_not_license() {
+        let mut w = words("delete the draft");
+        for _ in 0..FRESH {
+            w.add("what is next");
+        }
+        assert!(!w.license(Verb::Remove));
+        assert!(w.name("draft"));
+    }
+
+    #[test]
+    fn a_value_is_named_as_a_whole() {
+        let w = words("Mail ann@x.org. See https://x.org/a and the file a-b.txt");
+        assert!(w.name("ann@x.org"));
+        assert!(!w.name("n@x.org"));
+        assert!(!w.name("x.org/a/b"));
+        assert!(w.name("a-b.txt"));
+        assert!(!w.name("b.txt"));
+        assert!(!words("go to a.com.evil.net").name("a.com"));
+    }
+}
