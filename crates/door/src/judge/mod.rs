@@ -106,13 +106,13 @@ fn message(name: &str, class: Class, who: &Principal, why: &str, instead: Option
             if allow == "allow" {
                 format!(
                     "Seawall: `{name}` is refused: {why}. {instead}allow it for ten minutes with \
-                     `seawall door allow {name} --token {} --for 10m`.",
+                     `seawall door allow {name} --to {} --for 10m`.",
                     who.name
                 )
             } else {
                 format!(
                     "Seawall: `{name}` is refused: {why}. To {allow} \
-                     `seawall door allow {name} --token {} --for 10m`.",
+                     `seawall door allow {name} --to {} --for 10m`.",
                     who.name
                 )
             }

@@ -96,12 +96,7 @@ fn what_gives_the_machine_needs_the_operators_say() {
         "mcp.app.callTool",
         "tools.invoke",
     ] {
-        refused(
-            Role::Operator,
-            method,
-            json!({}),
-            &format!("seawall door allow {method} --token me"),
-        );
+        refused(Role::Operator, method, json!({}), &format!("seawall door allow {method} --to me"));
         refused(Role::Chat, method, json!({}), "only an operator's token");
     }
     refused(Role::Operator, "config.set", json!({}), "Use `seawall config apply`, or");

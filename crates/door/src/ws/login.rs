@@ -312,6 +312,8 @@ fn answered(door: &Door, mut frame: Value, who: &Principal) -> Result<String, Fa
     if let Some(Value::Object(auth)) = frame.pointer_mut("/payload/auth") {
         auth.remove("deviceToken");
         auth.remove("deviceTokens");
+        // What the client did was to show a token. The Control UI keeps one for the tab only then.
+        auth.insert("method".into(), "token".into());
     }
     Ok(frame.to_string())
 }
