@@ -267,6 +267,9 @@ async fn turn(
         .to_bytes();
     let text =
         std::str::from_utf8(&bytes).map_err(|_| bad("Seawall: the body is no text.".into()))?;
+    if text.is_empty() {
+        return Ok(Full::new(Bytes::new()).map_err(|never: Infallible| match never {}).boxed());
+    }
     let value = frame::strict(text).map_err(|e| bad(format!("Seawall: {e}")))?;
     let Some(who) = who else { return Err(bad("Seawall: nobody asked.".into())) };
     if let Some(message) = judge::text_refusal(&door.table, who, &value) {

@@ -114,7 +114,7 @@ impl Routes {
         let reads = matches!(*method, Method::GET | Method::HEAD);
         let known = matches!(*method, Method::GET | Method::HEAD | Method::POST | Method::OPTIONS);
         match route.kind {
-            Kind::Static | Kind::Probe | Kind::Unknown if !reads => {
+            Kind::Static | Kind::Probe | Kind::Ticket | Kind::Read | Kind::Unknown if !reads => {
                 never("only GET and HEAD are taken here")
             }
             _ if !known => never("this HTTP method is not taken"),
@@ -184,6 +184,8 @@ mod tests {
             ("/v1/other", Kind::Never),
             ("/chat/main/telegram/12345", Kind::Unknown),
             ("/settings", Kind::Unknown),
+            ("/plugins", Kind::Unknown),
+            ("/plugins/x/webhook", Kind::Unknown),
         ] {
             assert_eq!(kind(target), expected, "{target}");
         }
@@ -222,6 +224,8 @@ mod tests {
             (Method::TRACE, "/readyz"),
             (Method::CONNECT, "/x"),
             (Method::POST, "/somewhere"),
+            (Method::POST, "/plugins/x/webhook"),
+            (Method::POST, "/__openclaw__/board/x"),
         ] {
             assert_eq!(routes.classify(&method, target).kind, Kind::Never, "{method} {target}");
         }

@@ -1,6 +1,14 @@
 //! Clients that do not keep to the rules. The gateway is a stand-in here: it has to record exactly
 //! what reaches it, and some tests need it to be silent.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failing test should stop at once"
+)]
+
 mod common;
 
 use common::{Client, Lab};

@@ -312,8 +312,12 @@ fn answered(door: &Door, mut frame: Value, who: &Principal) -> Result<String, Fa
     if let Some(Value::Object(auth)) = frame.pointer_mut("/payload/auth") {
         auth.remove("deviceToken");
         auth.remove("deviceTokens");
-        // What the client did was to show a token. The Control UI keeps one for the tab only then.
+        // What the client did was to show a token.
         auth.insert("method".into(), "token".into());
+    }
+    // The Control UI keeps its token for the tab only where the gateway says that it takes tokens.
+    if let Some(Value::Object(snapshot)) = frame.pointer_mut("/payload/snapshot") {
+        snapshot.insert("authMode".into(), "token".into());
     }
     Ok(frame.to_string())
 }
