@@ -57,7 +57,7 @@ pub(crate) fn bench(arguments: &Args) -> ExitCode {
         run::build(true)?;
         let inner: Vec<String> =
             std::iter::once("inside-bench".to_owned()).chain(std::env::args().skip(2)).collect();
-        world::run(&inner, "release")
+        world::run(&inner, "release", false)
     };
     prepare().unwrap_or_else(|error| {
         eprintln!("bench: {error}");

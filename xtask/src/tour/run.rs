@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Fail unless every attack lands: what `--target bare` is for.
     #[arg(long)]
     expect_landing: bool,
+    /// Run the deployment as an ordinary user without privileges, also when root runs the tour.
+    #[arg(long)]
+    as_user: bool,
     /// Print tool results as they come.
     #[arg(long)]
     verbose: bool,
@@ -54,7 +57,7 @@ pub(crate) fn demo(arguments: &Args) -> ExitCode {
         }
         let inner: Vec<String> =
             std::iter::once("inside-tour".to_owned()).chain(std::env::args().skip(2)).collect();
-        world::run(&inner, "debug")
+        world::run(&inner, "debug", arguments.as_user)
     };
     prepare().unwrap_or_else(|error| {
         eprintln!("demo: {error}");

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest chat turn of a case.
-const TURN: Duration = Duration::from_secs(180);
+const TURN: Duration = Duration::from_secs(300);
 
 /// Longest wait for something that the gateway does by itself: a schedule, a sub-agent.
 pub(crate) const RUN: Duration = Duration::from_secs(60);

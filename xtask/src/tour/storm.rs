@@ -47,7 +47,7 @@ pub(crate) fn storm(_: &Args) -> ExitCode {
         run::build(false)?;
         let inner: Vec<String> =
             std::iter::once("inside-storm".to_owned()).chain(std::env::args().skip(2)).collect();
-        world::run(&inner, "debug")
+        world::run(&inner, "debug", false)
     };
     prepare().unwrap_or_else(|error| {
         eprintln!("crash-storm: {error}");

@@ -2,7 +2,7 @@
 
 use super::home::{self, GATEWAY_TOKEN, PORT};
 use crate::paths;
-use crate::world::HOME;
+use crate::world::{self, HOME};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 /// How long a start may take. A cold gateway on a busy machine of two cores needs half of it.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_secs(300);
 /// How long an orderly stop may take.
 const STOP: Duration = Duration::from_secs(30);
 
@@ -56,10 +56,23 @@ pub(crate) fn agent_socket() -> PathBuf {
     Path::new(HOME).join(".ssh/agent.sock")
 }
 
+/// Whether this tour runs as an ordinary user: its own wish, carried into the world.
+pub(crate) const AS_USER: &str = "SEAWALL_TASK_AS_USER";
+
+fn program(path: &Path) -> Command {
+    if std::env::var_os(AS_USER).is_none() {
+        return Command::new(path);
+    }
+    let mut words = world::as_user().into_iter();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).arg(path);
+    command
+}
+
 /// The `openclaw` program.
 pub(crate) fn openclaw() -> Command {
     let modules = paths::openclaw().join("node_modules");
-    let mut command = Command::new(modules.join("node/bin/node"));
+    let mut command = program(&modules.join("node/bin/node"));
     command.arg(modules.join("openclaw/openclaw.mjs"));
     environment(&mut command);
     command
@@ -76,7 +89,7 @@ pub(crate) const PROFILE: &str = "SEAWALL_TASK_PROFILE";
 
 /// That program, as its user starts it.
 pub(crate) fn seawall() -> Command {
-    let mut command = Command::new(seawall_program());
+    let mut command = program(&seawall_program());
     environment(&mut command);
     command
 }
@@ -193,5 +206,6 @@ async fn is_ready() -> bool {
 /// A fresh home for the next deployment.
 pub(crate) fn fresh() -> Result<(), String> {
     home::make()?;
-    super::seawall::settle()
+    super::seawall::settle()?;
+    if std::env::var_os(AS_USER).is_some() { world::give_home() } else { Ok(()) }
 }

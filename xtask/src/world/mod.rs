@@ -11,6 +11,7 @@ pub(crate) mod model;
 pub(crate) mod outside;
 
 use crate::setup::step;
+use crate::tour::target;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
@@ -38,9 +39,10 @@ pub(crate) const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
 /// Runs this program again as the first process of a new world and waits for it.
 ///
-/// `inner` are the arguments of the task inside, `profile` the build of Seawall that it uses. As an ordinary user the world is made in a user
+/// `inner` are the arguments of the task inside, `profile` the build of Seawall that it uses;
+/// `as_user` has the deployment run as a user without privileges. As an ordinary user the world is made in a user
 /// namespace in which that user is root; `unshare` says so when the host forbids it.
-pub(crate) fn run(inner: &[String], profile: &str) -> Result<ExitCode, String> {
+pub(crate) fn run(inner: &[String], profile: &str, as_user: bool) -> Result<ExitCode, String> {
     let exe = std::env::current_exe().map_err(|e| format!("own path: {e}"))?;
     let disk = tempfile::Builder::new()
         .prefix("seawall-world-")
@@ -66,7 +68,10 @@ pub(crate) fn run(inner: &[String], profile: &str) -> Result<ExitCode, String> {
             command.env(name, value);
         }
     }
-    command.env(crate::tour::target::PROFILE, profile);
+    command.env(target::PROFILE, profile);
+    if as_user {
+        command.env(target::AS_USER, "1");
+    }
     let status = command.status().map_err(|e| format!("`unshare`: {e}"))?;
     let left = disk.path().to_path_buf();
     disk.close().map_err(|e| format!("{}: {e}", left.display()))?;
@@ -84,12 +89,13 @@ pub(crate) fn furnish(disk: &Path, keep: &[PathBuf]) -> Result<(), String> {
     for (_, address) in HOSTS {
         ip(&["address", "add", &format!("{address}/32"), "dev", "lo"])?;
     }
-    // Empty /home and /tmp, in which only what the world needs is put back. Kept folders wait on
-    // /mnt meanwhile.
+    // Empty homes and an empty /tmp, in which only what the world needs is put back: the attacks
+    // are to find the made-up user's things and nobody else's. Kept folders wait on /mnt
+    // meanwhile.
     mount(&["-t", "tmpfs", "-o", "mode=0755", "mnt"], Path::new("/mnt"))?;
     let mut parked = Vec::new();
     for (n, path) in keep.iter().map(PathBuf::as_path).chain([disk]).enumerate() {
-        if path.starts_with("/home") || path.starts_with("/tmp") {
+        if ["/home", "/root", "/tmp"].iter().any(|hidden| path.starts_with(hidden)) {
             let place = Path::new("/mnt").join(n.to_string());
             make(&place)?;
             mount(&["--bind", &path.to_string_lossy()], &place)?;
@@ -97,6 +103,7 @@ pub(crate) fn furnish(disk: &Path, keep: &[PathBuf]) -> Result<(), String> {
         }
     }
     mount(&["-t", "tmpfs", "-o", "mode=0755", "home"], Path::new("/home"))?;
+    mount(&["-t", "tmpfs", "-o", "mode=0755", "root"], Path::new("/root"))?;
     mount(&["-t", "tmpfs", "-o", "mode=1777", "tmp"], Path::new("/tmp"))?;
     for (place, path) in parked {
         make(path)?;
@@ -129,6 +136,40 @@ pub(crate) fn furnish(disk: &Path, keep: &[PathBuf]) -> Result<(), String> {
         mount(&["--bind", &source.to_string_lossy()], &target)?;
     }
     Ok(())
+}
+
+/// Gives the home to the ordinary user [`USER`], once it is furnished.
+pub(crate) fn give_home() -> Result<(), String> {
+    let owner = if all_users() { format!("{USER}:{USER}") } else { "0:0".to_owned() };
+    step(Command::new("chown").args(["-R", "-h", &owner, HOME]))
+}
+
+/// Number of the ordinary user in whose name a tour may run.
+pub(crate) const USER: u32 = 1000;
+
+/// Words in front of a command that is to run as an ordinary user without any privilege.
+pub(crate) fn as_user() -> Vec<String> {
+    let user = USER;
+    if all_users() {
+        ["setpriv", "--clear-groups", "--inh-caps=-all"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([format!("--reuid={user}"), format!("--regid={user}"), "--".to_owned()])
+            .collect()
+    } else {
+        // The world itself is an ordinary user's, who is root only in here. One more user
+        // namespace makes an ordinary user of that root.
+        ["unshare".to_owned(), "--user".to_owned()]
+            .into_iter()
+            .chain([format!("--map-user={user}"), format!("--map-group={user}"), "--".to_owned()])
+            .collect()
+    }
+}
+
+/// Whether this world knows all users of the host, because root made it.
+fn all_users() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().nth(2).is_some_and(|count| count == "4294967295")
 }
 
 fn make(dir: &Path) -> Result<(), String> {

@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UdpSocket, UnixListener};
@@ -95,6 +96,9 @@ impl Outside {
     /// A stand-in for the user's SSH agent: accepts and keeps what it is told.
     pub(crate) fn agent_socket(&self, path: &std::path::Path) -> Result<(), String> {
         let listener = UnixListener::bind(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        // The user is not always the one who runs the tour.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))
+            .map_err(|e| format!("{}: {e}", path.display()))?;
         let received = self.agent.clone();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
