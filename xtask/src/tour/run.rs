@@ -180,10 +180,12 @@ impl Stage<'_> {
         if self.args.target == Target::Seawall {
             self.seq = seawall::events(self.seq).await?.last().map_or(self.seq, |e| e.seq);
         }
-        let acted = match case.act {
-            Act::Turn(steps) => scene.turn(case.name, steps()).await,
-            Act::Do(act) => act(scene).await,
-        };
+        let mut acted = act(case, scene).await;
+        if acted.is_err() && (case.seen)(scene, &Trace::default()).is_none() && !case.ruins {
+            // A busy machine can make a turn fail for its own reasons. What is judged is whether
+            // the attempt had an effect, and for that it has to be made.
+            acted = act(case, scene).await;
+        }
         let trace = acted.clone().unwrap_or_default();
         if self.args.verbose {
             for result in &trace.results {
@@ -228,6 +230,13 @@ impl Stage<'_> {
             Some((running, _)) => running.stop().await,
             None => Ok(()),
         }
+    }
+}
+
+async fn act(case: &Case, scene: &Scene) -> Result<Trace, String> {
+    match case.act {
+        Act::Turn(steps) => scene.turn(case.name, steps()).await,
+        Act::Do(act) => act(scene).await,
     }
 }
 

@@ -15,8 +15,11 @@ pub(crate) fn folder() -> PathBuf {
 /// the deployment's own configuration.
 const SETTINGS: &str = r#"
 [[egress.rules]]
+name = "harbour"
 hosts = ["site.test"]
 ports = [80]
+protocols = ["http"]
+reason = "the tides, which the owner reads every morning"
 "#;
 
 /// Writes the operator's settings.
