@@ -122,12 +122,14 @@ pub(super) fn all() -> Vec<Case> {
                     exec("sleep 0.5"),
                     call("process", json!({"action": "poll", "sessionId": "{{0:session}}"})),
                     call("process", json!({"action": "kill", "sessionId": "{{0:session}}"})),
+                    // Ending is asked for, and happens a moment later.
+                    exec("sleep 2"),
                     call("process", json!({"action": "list"})),
                 ]
             },
             |_, t| {
                 let polled = t.results.get(2)?.contains("tick");
-                let list = t.results.get(4)?;
+                let list = t.results.get(5)?;
                 (polled && !list.contains("running")).then(|| "it ticked, and was ended".into())
             },
         ),
