@@ -1,5 +1,24 @@
 //! Shell text to typed effects.
 
+mod ast;
+mod builtins;
+mod dev;
+mod expand;
+mod files;
+mod hazards;
+mod net;
+mod own;
+mod parse;
+mod parse_word;
+mod path;
+mod program;
+mod special;
+mod state;
+mod table;
+mod value;
+mod walk;
+mod wrappers;
+
 use seawall_model::Effect;
 use std::collections::BTreeMap;
 
@@ -9,7 +28,8 @@ use std::collections::BTreeMap;
 pub struct Limits {
     /// Longest text in bytes.
     pub text: usize,
-    /// Deepest nesting of constructs, also across `sh -c` and the like.
+    /// Deepest nesting in levels of the grammar (a construct takes two to four), also across
+    /// `sh -c` and the like. Bounds the stack.
     pub depth: usize,
     /// Most commands looked at, loops and functions unrolled.
     pub commands: usize,
@@ -19,7 +39,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { text: 64 * 1024, depth: 24, commands: 4096, effects: 2048 }
+        Self { text: 64 * 1024, depth: 96, commands: 4096, effects: 2048 }
     }
 }
 
@@ -98,11 +118,21 @@ pub struct Analysis {
 /// Pure and total: any text gives an answer within [`Limits`].
 #[must_use]
 pub fn analyze(text: &str, cx: &ShellContext<'_>) -> Analysis {
-    let _ = (text, cx);
-    let why = "shell text is not analysed".to_owned();
-    Analysis {
-        effects: vec![Effect::Opaque { why: why.clone() }],
-        opaque: vec![why],
-        ..Analysis::default()
+    let mut walk = walk::Walk::new(cx);
+    let mut state = state::State::new(cx);
+    if text.len() > cx.limits.text {
+        walk.opaque(&format!(
+            "the text is longer ({} bytes) than what is looked at ({})",
+            text.len(),
+            cx.limits.text
+        ));
+        return walk.out.finish();
     }
+    let io = walk::Io::default();
+    let value = value::Val::known(text);
+    if text.contains([value::ANY, value::NAME, value::GLOB, value::BELOW]) {
+        walk.opaque("the text holds characters that stand for unknown text here");
+    }
+    let _ = walk.shell_text(&mut state, &value, &io, "the call");
+    walk.out.finish()
 }
