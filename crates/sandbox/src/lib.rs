@@ -8,7 +8,10 @@
 //!
 //! This is the only crate of Seawall with `unsafe`.
 
+pub mod attempt;
+pub mod launch;
 pub mod plan;
+pub mod probe;
 pub mod seccomp;
 pub mod spec;
 
@@ -20,6 +23,7 @@ mod wire;
 
 pub use factory::SocketFactory;
 pub use jail::{Jail, JailError, JailIo};
+pub use probe::{Mechanism, probe};
 pub use spec::{JailSpec, SpecError};
 pub use stage::early_main;
 pub use wire::{Exit, Facts, StageError};

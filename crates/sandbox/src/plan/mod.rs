@@ -4,11 +4,13 @@
 mod gateway;
 mod host;
 mod layout;
+mod run;
 mod system;
 
 pub use gateway::{GatewayPlan, IDENTITY_FILES, gateway_plan, gateway_plan_with};
 pub use host::{Host, Kind, RealHost};
 pub use layout::{Grant, layout};
+pub use run::{AGENT, Needs, RunPlan, WORKSPACE, needs, run_plan, run_plan_with};
 
 use crate::spec::{SpecError, is_normal};
 

@@ -48,9 +48,21 @@ pub(crate) const FAILED: i32 = 125;
 pub fn early_main() {
     let mut args = std::env::args_os();
     let _program = args.next();
-    if args.next().is_some_and(|first| first == STAGE) {
+    let first = args.next();
+    if first.as_ref().is_some_and(|first| first == STAGE) {
         sys::exit_now(run_stage());
     }
+    if first.is_some_and(|first| first == crate::attempt::ATTEMPT) {
+        let rest = args.filter_map(|a| a.into_string().ok());
+        sys::exit_now(crate::attempt::attempt_main(rest));
+    }
+}
+
+/// Makes and removes control groups for limits and says which could not be had.
+pub(crate) fn try_limits(limits: &crate::spec::Limits) -> Vec<String> {
+    let mut missing = Vec::new();
+    cgroup::Cgroup::create("self-test", limits, &mut missing).remove();
+    missing
 }
 
 fn run_stage() -> i32 {

@@ -1,0 +1,265 @@
+//! The jail of one tool run.
+
+use super::host::{Host, Kind, RealHost};
+use super::layout::{Grant, layout};
+use super::system::{Memory, system};
+use super::{HOST_IDS, IDENTITY_FILES, INSIDE_ID, PlanError, checked, grantable};
+use crate::spec::{
+    Access, JailSpec, Limits, Listener, Mount, Profile, Stop, is_normal, within,
+};
+use seawall_model::Effect;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where the session's folder is, inside.
+pub const WORKSPACE: &str = "/workspace";
+
+/// Where the agent's own workspace is, inside, when it is another one.
+pub const AGENT: &str = "/agent";
+
+/// The empty home, inside.
+const HOME: &str = "/home/agent";
+
+/// Concurrent runs that get an id of their own on the host; beyond that ids repeat.
+const SLOTS: u32 = 65_536;
+
+/// What a run is granted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunPlan {
+    /// Program and arguments, as seen inside.
+    pub argv: Vec<String>,
+    /// Its whole environment. HOME, PATH and TMPDIR are added where they are missing.
+    pub env: BTreeMap<String, String>,
+    /// Working directory inside; the workspace, or the home when there is none, if empty.
+    pub workdir: String,
+    /// Folder of the session on the host and what may be done with it; seen at `/workspace`.
+    pub workspace: Option<(String, Access)>,
+    /// The agent's own workspace on the host; seen read-only at `/agent`.
+    pub agent_workspace: Option<String>,
+    /// Further read-only mounts: host path, path inside. For skills.
+    pub read_only: Vec<(String, String)>,
+    /// Paths of the host beyond the workspace, at the same place inside, as the verdict on the
+    /// call granted them.
+    pub grants: Vec<(String, Access)>,
+    /// Port inside on which the egress proxy is reached, under this run's own identity. The
+    /// listener is handed out as `egress`. None: no network at all.
+    pub egress: Option<u16>,
+    /// User inside; 1000 unless set.
+    pub uid: Option<u32>,
+    /// Group inside; 1000 unless set.
+    pub gid: Option<u32>,
+    /// Limits.
+    pub limits: Limits,
+    /// Tells concurrent runs apart: another number, another id on the host (where the launcher is
+    /// root).
+    pub slot: u32,
+    /// The user's home on the host, which is never granted.
+    pub home: String,
+}
+
+/// What the effects that were authorised for a call ask of its jail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// What is done with the workspace; None: it is not touched.
+    pub workspace: Option<Access>,
+    /// Paths beyond it.
+    pub grants: Vec<(String, Access)>,
+    /// Whether anything is requested from the network.
+    pub network: bool,
+    /// Whether something is in the call whose effects are not known. It gets what the rest was
+    /// granted.
+    pub opaque: bool,
+}
+
+/// Turns authorised effects into what a jail must allow for them. Everything else fails in the
+/// kernel.
+#[must_use]
+pub fn needs(effects: &[Effect], workspace: &str) -> Needs {
+    let mut needs = Needs::default();
+    let mut grants: BTreeMap<&str, Access> = BTreeMap::new();
+    for effect in effects {
+        let (path, access) = match effect {
+            Effect::Read { path } | Effect::List { path } => (path, Access::Ro),
+            Effect::Write { path } | Effect::Delete { path } => (path, Access::Rw),
+            Effect::MemoryWrite { target } if is_normal(target) => (target, Access::Rw),
+            Effect::Request { .. } => {
+                needs.network = true;
+                continue;
+            }
+            Effect::Opaque { .. } => {
+                needs.opaque = true;
+                continue;
+            }
+            _ => continue,
+        };
+        if !is_normal(path) {
+            continue;
+        }
+        if within(path, workspace) {
+            needs.workspace = needs.workspace.max(Some(access));
+        } else {
+            let have = grants.entry(path).or_insert(access);
+            *have = (*have).max(access);
+        }
+    }
+    needs.grants = grants.into_iter().map(|(p, a)| (p.to_owned(), a)).collect();
+    needs
+}
+
+/// Plans a run on this machine.
+///
+/// # Errors
+/// Names the path that cannot be granted and why.
+pub fn run_plan(plan: &RunPlan) -> Result<JailSpec, PlanError> {
+    run_plan_with(plan, &RealHost)
+}
+
+/// Plans a run for a given host.
+///
+/// # Errors
+/// Names the path that cannot be granted and why.
+pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanError> {
+    let home = if plan.home.is_empty() { "/root" } else { checked("home folder", &plan.home)? };
+    let real_home = host.canonical(home).unwrap_or_else(|_| home.to_owned());
+    let resolve = |what: &str, path: &str| -> Result<String, PlanError> {
+        let path = checked(what, path)?;
+        let real = host
+            .canonical(path)
+            .map_err(|e| PlanError::path(what, path, format!("cannot be used: {e}")))?;
+        grantable(what, &real, &real_home)?;
+        Ok(real)
+    };
+    let mut grants: Vec<Grant> = Vec::new();
+    if let Some((path, access)) = &plan.workspace {
+        let from = resolve("workspace", path)?;
+        if *access == Access::Rw && ["/usr", "/etc"].iter().any(|base| within(&from, base)) {
+            return Err(PlanError::path("workspace", path, "belongs to the system"));
+        }
+        for name in IDENTITY_FILES {
+            let file = format!("{from}/{name}");
+            match host.kind(&file) {
+                None => {}
+                Some(Kind::File) => {
+                    let to = format!("{WORKSPACE}/{name}");
+                    grants.push(Grant::ro(&file).at(&to));
+                }
+                Some(_) => {
+                    return Err(PlanError::path(
+                        "identity file",
+                        &file,
+                        "is not a regular file, so it cannot be held read-only",
+                    ));
+                }
+            }
+        }
+        for name in ["skills", ".agents/skills"] {
+            let folder = format!("{from}/{name}");
+            if host.kind(&folder) == Some(Kind::Folder) {
+                grants.push(Grant::ro(&folder).at(&format!("{WORKSPACE}/{name}")));
+            }
+        }
+        grants.push(Grant { access: *access, ..Grant::ro(&from).at(WORKSPACE) });
+    }
+    if let Some(path) = &plan.agent_workspace {
+        grants.push(Grant::ro(&resolve("agent workspace", path)?).at(AGENT));
+    }
+    for (from, to) in &plan.read_only {
+        let from = resolve("read-only mount", from)?;
+        let to = checked("read-only mount", to)?;
+        if !within(to, WORKSPACE) && !within(to, AGENT) {
+            return Err(PlanError::path("read-only mount", to, "is outside of the workspace"));
+        }
+        grants.push(Grant::ro(&from).at(to));
+    }
+    for (path, access) in &plan.grants {
+        let from = resolve("granted path", path)?;
+        let to = checked("granted path", path)?;
+        if within(&from, "/usr") && *access == Access::Ro {
+            continue;
+        }
+        if ["/usr", "/etc", "/run", "/var/run"].iter().any(|base| within(&from, base)) {
+            return Err(PlanError::path("granted path", path, "belongs to the system"));
+        }
+        grants.push(Grant { access: *access, from, ..Grant::ro(to) });
+    }
+
+    let (uid, gid) = (plan.uid.unwrap_or(INSIDE_ID), plan.gid.unwrap_or(INSIDE_ID));
+    let memory = Memory { tmp: 512 << 20, shm: 64 << 20 };
+    let mut mounts = system("run", uid, gid, HOME, &memory);
+    mounts.push(Mount::Tmpfs {
+        to: HOME.into(),
+        mode: 0o700,
+        size: 256 << 20,
+        inodes: (256 << 20) / 4096,
+        exec: true,
+    });
+    mounts.extend(layout(&grants));
+
+    let mut env = plan.env.clone();
+    for (name, text) in
+        [("HOME", HOME), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("TMPDIR", "/tmp")]
+    {
+        env.entry(name.into()).or_insert_with(|| text.into());
+    }
+    let mut listeners = Vec::new();
+    if let Some(port) = plan.egress {
+        listeners.push(Listener { name: "egress".into(), port });
+        let proxy = format!("http://127.0.0.1:{port}");
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+            env.insert(name.into(), proxy.clone());
+        }
+        for name in ["NO_PROXY", "no_proxy"] {
+            env.insert(name.into(), "127.0.0.1,localhost,::1".into());
+        }
+    }
+    let cwd = match (plan.workdir.as_str(), &plan.workspace) {
+        ("", Some(_)) => WORKSPACE.to_owned(),
+        ("", None) => HOME.to_owned(),
+        (path, _) => checked("working directory", path)?.to_owned(),
+    };
+    let spec = JailSpec {
+        name: "run".into(),
+        argv: plan.argv.clone(),
+        env,
+        cwd,
+        uid,
+        gid,
+        host_id: HOST_IDS + 1 + plan.slot % SLOTS,
+        ensure: Vec::new(),
+        mounts,
+        listeners,
+        factory: false,
+        limits: plan.limits.clone(),
+        seccomp: Profile::Run,
+        inherit: BTreeSet::new(),
+        stop: Stop::All,
+        oom_score_adj: 500,
+    };
+    spec.validate()?;
+    Ok(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effects_become_needs_and_nothing_more() {
+        let effects = [
+            Effect::Read { path: "/w/a".into() },
+            Effect::Write { path: "/data/out".into() },
+            Effect::Read { path: "/data/out".into() },
+            Effect::Run { program: "ls".into() },
+            Effect::Opaque { why: "inline code".into() },
+        ];
+        let needs = needs(&effects, "/w");
+        assert_eq!(needs.workspace, Some(Access::Ro));
+        assert_eq!(needs.grants, [("/data/out".to_owned(), Access::Rw)]);
+        assert!(needs.opaque && !needs.network);
+    }
+
+    #[test]
+    fn a_path_that_is_not_normal_grants_nothing() {
+        let effects = [Effect::Write { path: "/w/../etc".into() }, Effect::Read { path: "x".into() }];
+        assert_eq!(needs(&effects, "/w"), Needs::default());
+    }
+}

@@ -1,0 +1,544 @@
+//! Jails on the real kernel: what they hold, how they end, and what they leave behind.
+//!
+//! A program of its own, because a jail's processes start from the program that makes them. As
+//! root the whole suite runs twice: as root and as an ordinary user.
+#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, reason = "a test program")]
+
+use seawall_sandbox::attempt::{ATTEMPTS, Outcome, Targets};
+use seawall_sandbox::launch::{Launcher, TicketBook, Tickets};
+use seawall_sandbox::plan::{RunPlan, run_plan};
+use seawall_sandbox::probe::attempt_spec;
+use seawall_sandbox::spec::{Access, Limits};
+use seawall_sandbox::{Exit, Jail, JailIo, JailSpec};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+type Case = (&'static str, fn(&World));
+
+const CASES: &[Case] = &[
+    ("every way out works without a jail and is held inside", ways_out),
+    ("a program's end is told as it was", exits),
+    ("what a program leaves running ends with it", background),
+    ("a dropped jail is gone", dropped),
+    ("a request to stop is followed by a kill", stop),
+    ("the environment is exactly that of the plan", environment),
+    ("files keep their owner on the host", owners),
+    ("a link put in place of a file is refused", swapped),
+    ("a mount that was passed over leaves nothing", missing_source),
+    ("memory folders are bounded in bytes and files", full),
+    ("processes are bounded", processes),
+    ("memory is bounded", memory),
+    ("time is bounded", wall),
+    ("the egress listener is reached from inside", egress),
+    ("a failure names the step and the path", failure),
+    ("a ticket starts one run, once", tickets),
+    ("a client that goes away takes its run along", client_gone),
+    ("a client's files and environment do not get in", client_clean),
+    ("nothing is left behind", leaks),
+];
+
+struct World {
+    dir: PathBuf,
+    exe: PathBuf,
+    root: bool,
+}
+
+impl World {
+    /// A fresh folder for one case.
+    fn folder(&self, name: &str) -> PathBuf {
+        let path = self.dir.join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+}
+
+fn main() -> ExitCode {
+    seawall_sandbox::early_main();
+    let args: Vec<String> = std::env::args().collect();
+    if args.get(1).is_some_and(|a| a == "client") {
+        return match seawall_sandbox::launch::start(Path::new(&args[2]), &args[3]) {
+            Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
+            Err(reason) => {
+                eprintln!("{reason}");
+                ExitCode::from(125)
+            }
+        };
+    }
+    if args.iter().any(|a| a == "--list") {
+        for (name, _) in CASES {
+            println!("{name}: test");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let wanted = |name: &str| {
+        let mut filters = args.iter().skip(1).filter(|a| !a.starts_with("--")).peekable();
+        filters.peek().is_none() || filters.any(|f| name.contains(f.as_str()))
+    };
+    let root = rustix::process::geteuid().is_root();
+    let temporary = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = std::fs::canonicalize(temporary.path()).unwrap();
+    let world = World { dir: dir.clone(), exe: std::env::current_exe().unwrap(), root };
+    if let Err(reason) = can_run(&world) {
+        println!("skipped: this host has no jails for this user: {reason}");
+        return ExitCode::SUCCESS;
+    }
+    let mut failed = 0;
+    for (name, case) in CASES.iter().filter(|(name, _)| wanted(name)) {
+        let start = Instant::now();
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&world)));
+        let who = if root { "root" } else { "user" };
+        let word = if result.is_ok() { "ok" } else { "FAILED" };
+        println!("test [{who}] {name} ... {word} ({:?})", start.elapsed());
+        failed += usize::from(result.is_err());
+    }
+    if root && !args.iter().any(|a| a == "--root-only") {
+        // The program is copied to where the other user can run it.
+        let copy = dir.join("confine");
+        std::fs::copy(&world.exe, &copy).unwrap();
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let home = dir.join("user");
+        std::fs::create_dir(&home).unwrap();
+        std::os::unix::fs::chown(&home, Some(64_321), Some(64_321)).unwrap();
+        let status = Command::new(&copy)
+            .args(args.iter().skip(1))
+            .uid(64_321)
+            .gid(64_321)
+            .env("TMPDIR", &home)
+            .status()
+            .unwrap();
+        failed += usize::from(!status.success());
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn can_run(world: &World) -> Result<(), String> {
+    Jail::spawn(&spec(world, &["/bin/true"]), JailIo::default())
+        .map(|mut jail| drop(jail.wait()))
+        .map_err(|e| e.to_string())
+}
+
+fn plan(world: &World, argv: &[&str]) -> RunPlan {
+    RunPlan {
+        argv: argv.iter().map(|a| (*a).to_owned()).collect(),
+        workspace: Some((world.folder("workspace").to_str().unwrap().into(), Access::Rw)),
+        ..RunPlan::default()
+    }
+}
+
+fn spec(world: &World, argv: &[&str]) -> JailSpec {
+    run_plan(&plan(world, argv)).unwrap()
+}
+
+fn pipe() -> (File, OwnedFd) {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    (File::from(read), write)
+}
+
+/// Runs to the end; returns how it ended and what it wrote to both streams.
+fn run(spec: &JailSpec) -> (Exit, String) {
+    let (mut read, write) = pipe();
+    let io = JailIo {
+        stderr: Some(write.try_clone().unwrap()),
+        stdout: Some(write),
+        ..JailIo::default()
+    };
+    let mut jail = Jail::spawn(spec, io).unwrap();
+    let mut text = String::new();
+    read.read_to_string(&mut text).unwrap();
+    (jail.wait(), text)
+}
+
+fn shell(world: &World, script: &str) -> (Exit, String) {
+    run(&spec(world, &["/bin/sh", "-c", script]))
+}
+
+fn ways_out(world: &World) {
+    let dir = world.folder("ways");
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let workspace = dir.join("workspace");
+    std::fs::create_dir_all(workspace.join(".agents/skills")).unwrap();
+    std::fs::write(workspace.join("SOUL.md"), "soul").unwrap();
+    std::fs::write(dir.join("secret"), "secret").unwrap();
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let _unix = std::os::unix::net::UnixListener::bind(dir.join("socket")).unwrap();
+    let name = format!("seawall-test-{}", std::process::id());
+    let address = {
+        use std::os::linux::net::SocketAddrExt as _;
+        std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap()
+    };
+    let _abstract = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
+    let mut victim = Command::new("/bin/sleep").arg("600").spawn().unwrap();
+    // Kept across exec on purpose: what a launcher forgot to close.
+    let _forgotten = rustix::io::dup(File::open(dir.join("secret")).unwrap()).unwrap();
+
+    let bare = Targets {
+        tcp: tcp.local_addr().unwrap().port(),
+        udp: udp.local_addr().unwrap().port(),
+        abstract_socket: name,
+        socket: text(&dir.join("socket")),
+        secret: text(&dir.join("secret")),
+        read_only: text(&workspace.join("SOUL.md")),
+        writable: text(&workspace),
+        pinned: text(&workspace.join(".agents")),
+        pid: i32::try_from(victim.id()).unwrap(),
+        comm: "sleep".into(),
+    };
+    let output = Command::new(&world.exe)
+        .args(["__attempt", "[]", &serde_json::to_string(&bare).unwrap()])
+        .output()
+        .unwrap();
+    let without: Vec<Outcome> = serde_json::from_slice(&output.stdout).unwrap();
+    std::fs::write(workspace.join("SOUL.md"), "soul").unwrap();
+    let _left = std::fs::remove_file(workspace.join("hard"));
+
+    let inside = Targets {
+        read_only: "/workspace/SOUL.md".into(),
+        writable: "/workspace".into(),
+        pinned: "/workspace/.agents".into(),
+        ..bare
+    };
+    let spec = attempt_spec(&[], &inside, &text(&workspace)).unwrap();
+    let (exit, report) = run(&spec);
+    let within: Vec<Outcome> =
+        serde_json::from_str(&report).unwrap_or_else(|e| panic!("{e} ({exit:?}): {report}"));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+
+    let mut proven = 0;
+    for (attempt, (bare, held)) in ATTEMPTS.iter().zip(without.iter().zip(&within)) {
+        assert!(!held.landed, "{} got out", attempt.name);
+        if bare.landed {
+            proven += 1;
+            println!("  {}: works bare; inside: {}", attempt.name, held.said);
+        } else {
+            let root = if attempt.needs_root && !world.root { " (needs root)" } else { "" };
+            println!("  skipped: {}: does not work bare here{root}: {}", attempt.name, bare.said);
+        }
+    }
+    assert_eq!(within.len(), ATTEMPTS.len());
+    // Most of them work on any kernel with the usual features; a suite in which few do proves
+    // nothing.
+    assert!(proven >= if world.root { 35 } else { 18 }, "only {proven} work without a jail");
+    assert_eq!(std::fs::read_to_string(workspace.join("SOUL.md")).unwrap(), "soul");
+}
+
+fn exits(world: &World) {
+    assert_eq!(shell(world, "exit 7").0, Exit::Code(7));
+    assert_eq!(shell(world, "kill -9 $$").0, Exit::Signal(9));
+    assert_eq!(shell(world, "id -u; pwd").1, "1000\n/workspace\n");
+}
+
+fn background(world: &World) {
+    let start = Instant::now();
+    // The background process holds the pipe; reading ends when it is gone.
+    let (exit, text) = shell(world, "sleep 600 & (setsid sleep 600 &) ; echo started");
+    assert_eq!((exit, text.as_str()), (Exit::Code(0), "started\n"));
+    assert!(start.elapsed() < Duration::from_secs(60));
+}
+
+fn dropped(world: &World) {
+    let (mut read, write) = pipe();
+    let io = JailIo { stdout: Some(write), ..JailIo::default() };
+    let jail = Jail::spawn(&spec(world, &["/bin/sleep", "600"]), io).unwrap();
+    assert!(jail.pid() > 0);
+    drop(jail);
+    let mut text = String::new();
+    read.read_to_string(&mut text).unwrap();
+}
+
+fn stop(world: &World) {
+    let stubborn = ["/bin/sh", "-c", "trap '' TERM; echo on; while :; do sleep 600; done"];
+    let (mut read, write) = pipe();
+    let io = JailIo { stdout: Some(write), ..JailIo::default() };
+    let mut jail = Jail::spawn(&spec(world, &stubborn), io).unwrap();
+    let mut word = [0u8; 3];
+    read.read_exact(&mut word).unwrap();
+    assert_eq!(jail.terminate(Duration::from_millis(100)), Exit::Signal(9));
+    let polite = spec(world, &["/bin/sleep", "600"]);
+    let mut jail = Jail::spawn(&polite, JailIo::default()).unwrap();
+    assert_eq!(jail.terminate(Duration::from_secs(30)), Exit::Signal(15));
+}
+
+fn environment(world: &World) {
+    let mut plan = plan(world, &["/usr/bin/env"]);
+    plan.env.insert("A".into(), "b c".into());
+    let (_, text) = run(&run_plan(&plan).unwrap());
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        ["A=b c", "HOME=/home/agent", "PATH=/usr/local/bin:/usr/bin:/bin", "TMPDIR=/tmp"]
+    );
+}
+
+fn owners(world: &World) {
+    let (_, text) = shell(world, "echo x > made && stat -c %u:%g made && ls -d / >/dev/null && cat /proc/self/uid_map");
+    let made = std::fs::metadata(world.dir.join("workspace/made")).unwrap();
+    assert_eq!(made.uid(), rustix::process::geteuid().as_raw());
+    assert!(text.starts_with("1000:1000\n"), "{text}");
+    let outside: u32 = text.split_whitespace().nth(2).unwrap().parse().unwrap();
+    assert_eq!(outside == 0, false, "the program is root on the host");
+}
+
+fn swapped(world: &World) {
+    let dir = world.folder("swapped");
+    std::fs::write(dir.join("SOUL.md"), "soul").unwrap();
+    let mut plan = plan(world, &["/bin/cat", "/workspace/SOUL.md"]);
+    plan.workspace = Some((dir.to_str().unwrap().into(), Access::Rw));
+    let spec = run_plan(&plan).unwrap();
+    std::fs::remove_file(dir.join("SOUL.md")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", dir.join("SOUL.md")).unwrap();
+    let error = Jail::spawn(&spec, JailIo::default()).unwrap_err().to_string();
+    assert!(error.contains("SOUL.md") && error.contains("symbolic link"), "{error}");
+    // A new plan does not take the link either.
+    assert!(run_plan(&plan).unwrap_err().to_string().contains("SOUL.md"));
+}
+
+fn missing_source(world: &World) {
+    let mut spec = spec(world, &["/bin/ls", "/"]);
+    spec.mounts.push(seawall_sandbox::spec::Mount::Bind {
+        from: "/does/not/exist".into(),
+        to: "/absent".into(),
+        access: Access::Ro,
+        exec: true,
+        own: true,
+        optional: true,
+    });
+    let (exit, text) = run(&spec);
+    assert_eq!(exit, Exit::Code(0));
+    assert!(!text.contains("absent"), "{text}");
+}
+
+fn full(world: &World) {
+    let (_, text) = shell(world, "head -c 700000000 /dev/zero > /tmp/big; stat -c %s /tmp/big; head -c 1000 /dev/zero > /x");
+    assert!(text.contains("No space left") && text.contains("Read-only"), "{text}");
+    let (_, text) = shell(
+        world,
+        "cd /dev/shm && i=0; while [ $i -lt 20000 ]; do : > f$i || break; i=$((i+1)); done; echo $i",
+    );
+    let made: u32 = text.lines().last().unwrap().parse().unwrap();
+    assert!(made < 17_000, "{made} files");
+}
+
+fn processes(world: &World) {
+    let script = "i=0; while [ $i -lt 120 ]; do sleep 60 & i=$((i+1)); done; echo all";
+    let mut plan = plan(world, &["/bin/sh", "-c", script]);
+    assert!(run(&run_plan(&plan).unwrap()).1.contains("all"));
+    plan.limits = Limits { pids: Some(40), ..Limits::default() };
+    let (_, text) = run(&run_plan(&plan).unwrap());
+    assert!(!text.contains("all"), "{text}");
+}
+
+fn memory(world: &World) {
+    let eat = "dd if=/dev/zero of=/dev/null bs=300M count=1 2>/dev/null && echo eaten";
+    let mut plan = plan(world, &["/bin/sh", "-c", eat]);
+    assert!(run(&run_plan(&plan).unwrap()).1.contains("eaten"));
+    plan.limits = Limits { memory: Some(64 << 20), ..Limits::default() };
+    let spec = run_plan(&plan).unwrap();
+    let jail = Jail::spawn(&spec, JailIo::default()).unwrap();
+    if jail.facts().missing.iter().any(|m| m.contains("memory")) {
+        println!("  skipped: {}", jail.facts().missing.join("; "));
+        return;
+    }
+    drop(jail);
+    assert!(!run(&spec).1.contains("eaten"));
+}
+
+fn wall(world: &World) {
+    let mut plan = plan(world, &["/bin/sleep", "600"]);
+    plan.limits = Limits { wall_ms: Some(50), ..Limits::default() };
+    assert_eq!(run(&run_plan(&plan).unwrap()).0, Exit::Timeout);
+}
+
+fn egress(world: &World) {
+    let mut plan = plan(world, &["/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/3128; echo hello >&3; cat <&3; echo $HTTPS_PROXY"]);
+    plan.egress = Some(3128);
+    let (mut read, write) = pipe();
+    let io = JailIo { stdout: Some(write), ..JailIo::default() };
+    let mut jail = Jail::spawn(&run_plan(&plan).unwrap(), io).unwrap();
+    let listener = jail.take_listener("egress").unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut word = [0u8; 6];
+    stream.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"hello\n");
+    stream.write_all(b"world\n").unwrap();
+    drop(stream);
+    let mut text = String::new();
+    read.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "world\nhttp://127.0.0.1:3128\n");
+    assert_eq!(jail.wait(), Exit::Code(0));
+
+    // The other way: a socket of the jail's network reaches what listens inside.
+    let script = "import socket as s\nl=s.create_server(('127.0.0.1',8080));print('up',flush=True)\nc,_=l.accept();c.sendall(b'inside')";
+    let mut spec = self::spec(world, &["/usr/bin/python3", "-c", script]);
+    spec.factory = true;
+    let (mut read, write) = pipe();
+    let io = JailIo { stdout: Some(write), ..JailIo::default() };
+    let mut jail = Jail::spawn(&spec, io).unwrap();
+    let factory = jail.take_factory().unwrap();
+    let mut up = [0u8; 3];
+    if read.read_exact(&mut up).is_err() {
+        println!("  skipped: no python3 for the second half");
+        return;
+    }
+    let sockets: Vec<OwnedFd> = std::thread::scope(|scope| {
+        let ask = || factory.tcp().unwrap();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let socket = sockets.into_iter().next().unwrap();
+    let address = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8080);
+    rustix::net::connect(&socket, &address).unwrap();
+    let mut text = String::new();
+    std::net::TcpStream::from(socket).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "inside");
+    jail.wait();
+    assert!(factory.tcp().is_err());
+}
+
+fn failure(world: &World) {
+    let error = Jail::spawn(&spec(world, &["/bin/no-such-program"]), JailIo::default())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("start `/bin/no-such-program`"), "{error}");
+    let mut plan = plan(world, &["/bin/true"]);
+    plan.workdir = "/nowhere".into();
+    let error =
+        Jail::spawn(&run_plan(&plan).unwrap(), JailIo::default()).unwrap_err().to_string();
+    assert!(error.contains("working directory `/nowhere`"), "{error}");
+}
+
+struct Served {
+    socket: PathBuf,
+    book: Arc<TicketBook>,
+}
+
+fn serve(world: &World, name: &str) -> Served {
+    let socket = world.folder(name).join("run.sock");
+    let launcher = Launcher::bind(&socket).unwrap();
+    let book = Arc::new(TicketBook::new(Duration::from_secs(60)));
+    let tickets: Arc<dyn Tickets> = Arc::clone(&book) as Arc<dyn Tickets>;
+    std::thread::spawn(move || launcher.serve(&tickets));
+    Served { socket, book }
+}
+
+fn client(world: &World, served: &Served, ticket: &str) -> Command {
+    let mut command = Command::new(&world.exe);
+    command.arg("client").arg(&served.socket).arg(ticket).stdin(Stdio::null());
+    command
+}
+
+fn tickets(world: &World) {
+    let served = serve(world, "tickets");
+    let spec = spec(world, &["/bin/sh", "-c", "echo out; echo err >&2; exit 9"]);
+    let ticket = served.book.issue(spec).unwrap();
+    let output = client(world, &served, &ticket).output().unwrap();
+    assert_eq!(output.status.code(), Some(9), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
+    for bad in [ticket.as_str(), "0000", "../../etc", ""] {
+        let output = client(world, &served, bad).output().unwrap();
+        assert_eq!(output.status.code(), Some(125), "{bad}");
+    }
+}
+
+fn client_gone(world: &World) {
+    let served = serve(world, "gone");
+    let ticket = served.book.issue(spec(world, &["/bin/sh", "-c", "echo on; sleep 600"])).unwrap();
+    let mut child =
+        client(world, &served, &ticket).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let mut word = [0u8; 3];
+    out.read_exact(&mut word).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The run holds the other end; it ends when the run does.
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+}
+
+fn client_clean(world: &World) {
+    let served = serve(world, "clean");
+    let show = ["/bin/sh", "-c", "env; ls /proc/self/fd"];
+    let ticket = served.book.issue(spec(world, &show)).unwrap();
+    let output = client(world, &served, &ticket)
+        .env("LD_PRELOAD", "/nonexistent/evil.so")
+        .env("SECRET", "x")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!text.contains("evil") && !text.contains("SECRET"), "{text}");
+    // A file as a stream would be more than the mounts grant.
+    let ticket = served.book.issue(spec(world, &["/bin/true"])).unwrap();
+    let file = File::create(world.dir.join("out")).unwrap();
+    let status = client(world, &served, &ticket).stdout(file).status().unwrap();
+    assert_eq!(status.code(), Some(125));
+}
+
+fn leaks(world: &World) {
+    let count = |path: &str| std::fs::read_to_string(path).unwrap().lines().count();
+    let children = || {
+        let own = std::process::id().to_string();
+        std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|e| std::fs::read_to_string(e.ok()?.path().join("stat")).ok())
+            .filter(|stat| {
+                let after = stat.rsplit(')').next().unwrap_or_default();
+                after.split_whitespace().nth(1) == Some(own.as_str())
+            })
+            .count()
+    };
+    let fds = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = (count("/proc/self/mountinfo"), children(), fds());
+    let rounds: u64 = std::env::var("SEAWALL_LEAK_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
+    let mut plan = plan(world, &["/bin/sh", "-c", "sleep 600 & sleep 600"]);
+    plan.limits = Limits { pids: Some(100), memory: Some(256 << 20), ..Limits::default() };
+    for round in 0..rounds {
+        plan.slot = u32::try_from(round).unwrap();
+        let mut jail = Jail::spawn(&run_plan(&plan).unwrap(), JailIo::default()).unwrap();
+        match round % 4 {
+            0 => drop(jail),
+            1 => {
+                jail.kill();
+                jail.wait();
+            }
+            2 => {
+                // Its program, from outside.
+                let pid = rustix::process::Pid::from_raw(jail.pid()).unwrap();
+                let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                jail.wait();
+            }
+            _ => {
+                jail.terminate(Duration::from_millis(round % 7));
+            }
+        }
+    }
+    assert_eq!((count("/proc/self/mountinfo"), children(), fds()), before);
+    // Groups are named after the monitor, a process that is gone.
+    for controller in ["memory", "pids", "cpu", "unified", ""] {
+        for group in walk(&Path::new("/sys/fs/cgroup").join(controller), 3) {
+            let Some((_, monitor)) = group.rsplit_once("seawall-run-") else { continue };
+            assert!(Path::new("/proc").join(monitor).exists(), "{group} is left");
+        }
+    }
+}
+
+fn walk(base: &Path, depth: u32) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(base) else { return Vec::new() };
+    let mut all = Vec::new();
+    for entry in entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+        all.push(entry.path().to_string_lossy().into_owned());
+        if depth > 0 {
+            all.extend(walk(&entry.path(), depth - 1));
+        }
+    }
+    all
+}

@@ -1,0 +1,194 @@
+//! No plan grants what was not granted, whatever the order and nesting of the grants.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use proptest::prelude::*;
+use seawall_sandbox::plan::{
+    GatewayPlan, Grant, Host, Kind, RunPlan, gateway_plan_with, layout, run_plan_with,
+};
+use seawall_sandbox::spec::{Access, Mount, within};
+use std::collections::BTreeMap;
+use std::io;
+
+fn path() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(vec!["a", "b", "ab", "A", "skills"]), 1..5)
+        .prop_map(|parts| format!("/{}", parts.join("/")))
+}
+
+fn grants() -> impl Strategy<Value = Vec<(String, bool)>> {
+    prop::collection::vec((path(), any::<bool>()), 1..8)
+}
+
+/// What was asked for a path: the closest grant above it; the stricter of two for one place.
+fn asked(grants: &[(String, bool)], path: &str) -> Option<Access> {
+    let longest = grants.iter().filter(|(g, _)| within(path, g)).map(|(g, _)| g.len()).max()?;
+    let strict = grants.iter().any(|(g, rw)| within(path, g) && g.len() == longest && !rw);
+    Some(if strict { Access::Ro } else { Access::Rw })
+}
+
+/// What mounts give for a path: the last one that covers it, as the kernel resolves it.
+fn given(mounts: &[Mount], path: &str) -> Option<(Access, String)> {
+    let mut now: Option<(Access, String)> = None;
+    for mount in mounts.iter().filter(|m| within(path, m.to())) {
+        if let Mount::Bind { from, to, access, .. } = mount {
+            now = Some((*access, format!("{from}{}", path.strip_prefix(to.as_str()).unwrap())));
+        }
+    }
+    now
+}
+
+proptest! {
+    #[test]
+    fn a_layout_gives_what_was_granted(grants in grants(), probes in prop::collection::vec(path(), 1..20)) {
+        let list: Vec<Grant> =
+            grants.iter().map(|(p, rw)| if *rw { Grant::rw(p) } else { Grant::ro(p) }).collect();
+        let mounts = layout(&list);
+        for probe in probes.iter().chain(grants.iter().map(|(p, _)| p)) {
+            let given = given(&mounts, probe);
+            prop_assert_eq!(given.as_ref().map(|(a, _)| *a), asked(&grants, probe), "{}", probe);
+            if let Some((_, source)) = given {
+                prop_assert_eq!(&source, probe);
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_grants_does_not_matter(grants in grants(), seed in any::<u64>()) {
+        let list: Vec<Grant> =
+            grants.iter().map(|(p, rw)| if *rw { Grant::rw(p) } else { Grant::ro(p) }).collect();
+        let mut other = list.clone();
+        let by = usize::try_from(seed % 8).unwrap() % other.len();
+        other.rotate_left(by);
+        prop_assert_eq!(layout(&list), layout(&other));
+    }
+
+    #[test]
+    fn every_folder_above_a_held_path_is_held(grants in grants()) {
+        let list: Vec<Grant> =
+            grants.iter().map(|(p, rw)| if *rw { Grant::rw(p) } else { Grant::ro(p) }).collect();
+        let mut spec = run_plan_with(&RunPlan { argv: vec!["/bin/true".into()], ..RunPlan::default() }, &Everything).unwrap();
+        spec.mounts = layout(&list);
+        prop_assert!(spec.validate().is_ok(), "{:?}: {:?}", spec.validate(), spec.mounts);
+    }
+
+    #[test]
+    fn odd_paths_are_refused_or_plain(text in "[/a-z.~ ]{0,24}") {
+        let plan = RunPlan {
+            argv: vec!["/bin/true".into()],
+            workspace: Some((text.clone(), Access::Rw)),
+            home: "/home/u".into(),
+            ..RunPlan::default()
+        };
+        if let Ok(spec) = run_plan_with(&plan, &Everything) {
+            for mount in &spec.mounts {
+                if let Mount::Bind { from, .. } = mount {
+                    prop_assert!(!from.split('/').any(|p| p == ".." || p == "."));
+                    prop_assert!(within(from, text.trim_end_matches('/')));
+                }
+            }
+        }
+    }
+}
+
+/// A host on which every path is a folder with that very name.
+struct Everything;
+
+impl Host for Everything {
+    fn canonical(&self, path: &str) -> io::Result<String> {
+        Ok(path.into())
+    }
+    fn kind(&self, path: &str) -> Option<Kind> {
+        (!path.ends_with(".md")).then_some(Kind::Folder)
+    }
+}
+
+/// A host with some links.
+struct Linked(BTreeMap<&'static str, &'static str>);
+
+impl Host for Linked {
+    fn canonical(&self, path: &str) -> io::Result<String> {
+        Ok(self.0.get(path).map_or_else(|| path.to_owned(), |t| (*t).to_owned()))
+    }
+    fn kind(&self, path: &str) -> Option<Kind> {
+        (!path.ends_with(".md")).then_some(Kind::Folder)
+    }
+}
+
+fn gateway() -> GatewayPlan {
+    GatewayPlan {
+        node: "/opt/node/bin/node".into(),
+        entry: "/opt/oc/node_modules/openclaw/openclaw.mjs".into(),
+        args: vec!["gateway".into(), "run".into()],
+        programs: vec!["/opt/oc/node_modules".into(), "/opt/node".into()],
+        state_dir: "/home/u/.openclaw".into(),
+        config_dir: "/home/u/.seawall/config".into(),
+        config_file: "/home/u/.seawall/config/openclaw.json".into(),
+        workspaces: vec!["/home/u/.openclaw/workspace".into()],
+        protect: vec!["/home/u/.openclaw/openclaw.json".into()],
+        home: "/home/u".into(),
+        run_dir: "/home/u/.seawall/run".into(),
+        binary: "/opt/seawall/seawall".into(),
+        egress_port: 3128,
+        ..GatewayPlan::default()
+    }
+}
+
+fn refusal(plan: &GatewayPlan, host: &dyn Host) -> String {
+    gateway_plan_with(plan, host).map(|_| ()).unwrap_err().to_string()
+}
+
+#[test]
+fn the_gateway_sees_what_it_needs() {
+    let spec = gateway_plan_with(&gateway(), &Everything).unwrap();
+    let binds: Vec<String> = spec
+        .mounts
+        .iter()
+        .filter_map(|m| match m {
+            Mount::Bind { to, access, .. } => Some(format!("{access:?} {to}")),
+            Mount::Pin { to } => Some(format!("Pin {to}")),
+            _ => None,
+        })
+        .collect();
+    insta::assert_snapshot!(binds.join("\n"), @r"
+    Ro /opt/node
+    Ro /home/u/.seawall/config
+    Rw /home/u/.openclaw
+    Ro /opt/oc/node_modules
+    Ro /run/seawall/sockets
+    Ro /home/u/.openclaw/openclaw.json
+    Ro /run/seawall/bin/seawall
+    Pin /home/u/.openclaw/workspace
+    Ro /home/u/.openclaw/workspace/skills
+    Pin /home/u/.openclaw/workspace/.agents
+    Ro /home/u/.openclaw/workspace/.agents/skills
+    ");
+}
+
+#[test]
+fn places_that_give_too_much_are_refused() {
+    for (workspace, word) in [
+        ("/", "folder of the system"),
+        ("/home/u", "home folder"),
+        ("/home", "folder of the system"),
+        ("/etc", "folder of the system"),
+        ("/usr/share/x", "read-only"),
+        ("/home/u/.ssh", "credentials"),
+        ("/home/u/../x", "`..`"),
+        ("work", "absolute"),
+        ("/proc/1/root", "kernel"),
+        ("/home/u/.seawall", "overlaps"),
+    ] {
+        let plan = GatewayPlan { workspaces: vec![workspace.into()], ..gateway() };
+        let error = refusal(&plan, &Everything);
+        assert!(error.contains(word), "{workspace}: {error}");
+    }
+}
+
+#[test]
+fn links_are_judged_by_where_they_lead() {
+    let host = Linked([("/home/u/work", "/home/u/.ssh"), ("/home/u/w2", "/home/u")].into());
+    for workspace in ["/home/u/work", "/home/u/w2"] {
+        let plan = GatewayPlan { workspaces: vec![workspace.into()], ..gateway() };
+        let error = refusal(&plan, &host);
+        assert!(error.contains("home") || error.contains("credentials"), "{error}");
+    }
+}

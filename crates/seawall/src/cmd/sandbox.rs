@@ -1,0 +1,218 @@
+//! `seawall sandbox run|explain|probe`: the kernel plane for people and scripts.
+
+use seawall_model::Protection;
+use seawall_sandbox::plan::{RunPlan, run_plan};
+use seawall_sandbox::spec::{Access, Limits, Mount};
+use seawall_sandbox::{Jail, JailIo, JailSpec};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Exit code when nothing was run.
+const NOT_RUN: u8 = 125;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Run a command with nothing but what is granted here. Exits with its code, 124 when it
+    /// took too long, 125 when it could not be started.
+    Run(Grants),
+    /// Print what a command would be granted, without running it.
+    Explain(Grants),
+    /// Try every known way out of a throw-away jail on this host. Exits with 1 when one works.
+    Probe,
+}
+
+#[derive(clap::Args)]
+struct Grants {
+    /// What may be done with the current folder, which is seen as /workspace.
+    #[arg(long, value_enum, default_value = "workspace")]
+    profile: Profile,
+    /// A file or folder that may be read, at the same place inside. Can be repeated.
+    #[arg(long, value_name = "PATH")]
+    read: Vec<String>,
+    /// A file or folder that may be changed. Can be repeated.
+    #[arg(long, value_name = "PATH")]
+    write: Vec<String>,
+    /// An environment variable, `NAME=VALUE`, or `NAME` to pass it on. Can be repeated.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Memory of all its processes, in MiB.
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u64>,
+    /// Processes and threads.
+    #[arg(long, value_name = "N")]
+    pids: Option<u64>,
+    /// Seconds until it is killed.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Program and arguments, as seen inside.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Profile {
+    /// The current folder can be read and changed, but for identity files and skills.
+    Workspace,
+    /// The current folder can be read.
+    ReadOnly,
+    /// Nothing of the current folder is there.
+    Empty,
+}
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    match &args.command {
+        Command::Run(grants) => done(plan(grants).and_then(|spec| start(&spec))),
+        Command::Explain(grants) => done(plan(grants).and_then(|spec| explain(&spec))),
+        Command::Probe => probe(),
+    }
+}
+
+fn done(result: Result<u8, String>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(reason) => {
+            let _closed = writeln!(std::io::stderr(), "seawall: {reason}");
+            ExitCode::from(NOT_RUN)
+        }
+    }
+}
+
+fn plan(grants: &Grants) -> Result<JailSpec, String> {
+    let text = |path: std::path::PathBuf| {
+        path.into_os_string().into_string().map_err(|p| format!("{} is not UTF-8", p.display()))
+    };
+    let here = || {
+        std::env::current_dir().map_err(|e| format!("the current folder: {e}")).and_then(text)
+    };
+    let workspace = match grants.profile {
+        Profile::Workspace => Some((here()?, Access::Rw)),
+        Profile::ReadOnly => Some((here()?, Access::Ro)),
+        Profile::Empty => None,
+    };
+    let mut env: std::collections::BTreeMap<String, String> = ["TERM", "LANG", "LC_ALL"]
+        .iter()
+        .filter_map(|n| Some(((*n).to_owned(), std::env::var(n).ok()?)))
+        .collect();
+    for entry in &grants.env {
+        let (name, value) = match entry.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.to_owned()),
+            None => {
+                let value = std::env::var(entry).map_err(|e| format!("--env {entry}: {e}"))?;
+                (entry.clone(), value)
+            }
+        };
+        env.insert(name, value);
+    }
+    let absolute = |path: &String| {
+        std::path::absolute(path).map_err(|e| format!("{path}: {e}")).and_then(text)
+    };
+    let mut granted = Vec::new();
+    for path in &grants.read {
+        granted.push((absolute(path)?, Access::Ro));
+    }
+    for path in &grants.write {
+        granted.push((absolute(path)?, Access::Rw));
+    }
+    let mut argv = grants.command.clone();
+    if let Some(program) = argv.first_mut() {
+        *program = find(program)?;
+    }
+    let plan = RunPlan {
+        argv,
+        env,
+        workspace,
+        grants: granted,
+        limits: Limits {
+            memory: grants.memory.map(|m| m.saturating_mul(1 << 20)),
+            pids: grants.pids,
+            wall_ms: grants.timeout.map(|s| s.saturating_mul(1000)),
+            ..Limits::default()
+        },
+        slot: std::process::id(),
+        home: std::env::var("HOME").unwrap_or_default(),
+        ..RunPlan::default()
+    };
+    run_plan(&plan).map_err(|e| e.to_string())
+}
+
+/// A program by name is one of the system's; the jail has no other folder of programs.
+fn find(program: &str) -> Result<String, String> {
+    if program.starts_with('/') {
+        return Ok(program.into());
+    }
+    if program.contains('/') {
+        let inside = program.strip_prefix("./").unwrap_or(program);
+        return Ok(format!("{}/{inside}", seawall_sandbox::plan::WORKSPACE));
+    }
+    ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+        .iter()
+        .map(|dir| format!("{dir}/{program}"))
+        .find(|path| std::path::Path::new(path).exists())
+        .ok_or_else(|| format!("there is no program `{program}` in the system's folders"))
+}
+
+fn start(spec: &JailSpec) -> Result<u8, String> {
+    let io = JailIo::own().map_err(|e| format!("the standard streams: {e}"))?;
+    let mut jail = Jail::spawn(spec, io).map_err(|e| e.to_string())?;
+    for missing in &jail.facts().missing {
+        let _closed = writeln!(std::io::stderr(), "seawall: not held here: {missing}");
+    }
+    Ok(u8::try_from(jail.wait().code()).unwrap_or(u8::MAX))
+}
+
+fn explain(spec: &JailSpec) -> Result<u8, String> {
+    let mut text = String::from("files\n");
+    let mut line = |what: &str, path: &str| {
+        text.push_str(&format!("  {what:<10} {path}\n"));
+    };
+    for mount in &spec.mounts {
+        match mount {
+            Mount::Bind { from, to, access, .. } => {
+                let word = if *access == Access::Rw { "read-write" } else { "read-only" };
+                let path = if from == to { to.clone() } else { format!("{to}  ({from})") };
+                line(word, &path);
+            }
+            Mount::Pin { to } => line("held", to),
+            Mount::Tmpfs { to, size, .. } => {
+                line("in memory", &format!("{to}  ({} MiB)", size >> 20));
+            }
+            Mount::System { path } => line("system", path),
+            Mount::Proc { to, .. } => line("own", to),
+            Mount::File { .. } | Mount::Device { .. } | Mount::Dir { .. } | Mount::Symlink { .. } => {}
+        }
+    }
+    text.push_str("network\n");
+    if spec.listeners.is_empty() {
+        text.push_str("  none\n");
+    }
+    for listener in &spec.listeners {
+        text.push_str(&format!("  {} at 127.0.0.1:{}\n", listener.name, listener.port));
+    }
+    text.push_str(&format!("user\n  {}:{} inside\n", spec.uid, spec.gid));
+    text.push_str(&format!("runs\n  {}\n", spec.argv.join(" ")));
+    std::io::stdout().write_all(text.as_bytes()).map_err(|e| e.to_string())?;
+    Ok(0)
+}
+
+fn probe() -> ExitCode {
+    let mechanisms = seawall_sandbox::probe(&std::env::temp_dir());
+    let mut full = true;
+    let mut out = std::io::stdout().lock();
+    for mechanism in &mechanisms {
+        let word = match mechanism.protection {
+            Protection::Full => "full",
+            Protection::Partial => "partial",
+            Protection::None => "none",
+        };
+        full &= mechanism.protection == Protection::Full;
+        let _closed =
+            writeln!(out, "{:<20} {word:<8} {}", mechanism.name, mechanism.evidence.join("; "));
+    }
+    if full { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
