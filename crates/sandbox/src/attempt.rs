@@ -65,55 +65,276 @@ pub struct Outcome {
 )]
 pub const ATTEMPTS: &[Attempt] = &[
     Attempt { name: "tcp", mechanism: "network namespace", needs_root: false, run: tcp },
-    Attempt { name: "tcp-fastopen-sendto", mechanism: "network namespace", needs_root: false, run: fastopen_sendto },
-    Attempt { name: "tcp-fastopen-sendmsg", mechanism: "network namespace", needs_root: false, run: fastopen_sendmsg },
+    Attempt {
+        name: "tcp-fastopen-sendto",
+        mechanism: "network namespace",
+        needs_root: false,
+        run: fastopen_sendto,
+    },
+    Attempt {
+        name: "tcp-fastopen-sendmsg",
+        mechanism: "network namespace",
+        needs_root: false,
+        run: fastopen_sendmsg,
+    },
     Attempt { name: "mptcp", mechanism: "network namespace", needs_root: false, run: mptcp },
     Attempt { name: "udp", mechanism: "seccomp", needs_root: false, run: udp },
-    Attempt { name: "icmp", mechanism: "seccomp", needs_root: true, run: |_| socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).map(drop) },
-    Attempt { name: "raw-socket", mechanism: "seccomp", needs_root: true, run: |_| socket(libc::AF_INET, libc::SOCK_RAW, 255).map(drop) },
-    Attempt { name: "packet-socket", mechanism: "seccomp", needs_root: true, run: |_| socket(libc::AF_PACKET, libc::SOCK_RAW, 0).map(drop) },
-    Attempt { name: "vsock", mechanism: "seccomp", needs_root: false, run: |_| socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0).map(drop) },
-    Attempt { name: "kernel-crypto-socket", mechanism: "seccomp", needs_root: false, run: |_| socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0).map(drop) },
-    Attempt { name: "netlink", mechanism: "seccomp", needs_root: false, run: |_| socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_KOBJECT_UEVENT).map(drop) },
-    Attempt { name: "abstract-unix-socket", mechanism: "network namespace", needs_root: false, run: abstract_unix },
-    Attempt { name: "pathname-unix-socket", mechanism: "mount namespace", needs_root: false, run: |t| std::os::unix::net::UnixStream::connect(&t.socket).map(drop) },
-    Attempt { name: "read-outside", mechanism: "mount namespace", needs_root: false, run: |t| std::fs::read(&t.secret).map(drop) },
-    Attempt { name: "read-through-proc-root", mechanism: "pid namespace", needs_root: true, run: |t| std::fs::read(format!("/proc/1/root{}", t.secret)).map(drop) },
-    Attempt { name: "write-read-only", mechanism: "mounts", needs_root: false, run: |t| std::fs::OpenOptions::new().append(true).open(&t.read_only).map(drop) },
-    Attempt { name: "chmod-read-only", mechanism: "mounts", needs_root: false, run: |t| { use std::os::unix::fs::PermissionsExt as _; std::fs::set_permissions(&t.read_only, std::fs::Permissions::from_mode(0o666)) } },
+    Attempt {
+        name: "icmp",
+        mechanism: "seccomp",
+        needs_root: true,
+        run: |_| socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).map(drop),
+    },
+    Attempt {
+        name: "raw-socket",
+        mechanism: "seccomp",
+        needs_root: true,
+        run: |_| socket(libc::AF_INET, libc::SOCK_RAW, 255).map(drop),
+    },
+    Attempt {
+        name: "packet-socket",
+        mechanism: "seccomp",
+        needs_root: true,
+        run: |_| socket(libc::AF_PACKET, libc::SOCK_RAW, 0).map(drop),
+    },
+    Attempt {
+        name: "vsock",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |_| socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0).map(drop),
+    },
+    Attempt {
+        name: "kernel-crypto-socket",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |_| socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0).map(drop),
+    },
+    Attempt {
+        name: "netlink",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |_| socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_KOBJECT_UEVENT).map(drop),
+    },
+    Attempt {
+        name: "abstract-unix-socket",
+        mechanism: "network namespace",
+        needs_root: false,
+        run: abstract_unix,
+    },
+    Attempt {
+        name: "pathname-unix-socket",
+        mechanism: "mount namespace",
+        needs_root: false,
+        run: |t| std::os::unix::net::UnixStream::connect(&t.socket).map(drop),
+    },
+    Attempt {
+        name: "read-outside",
+        mechanism: "mount namespace",
+        needs_root: false,
+        run: |t| std::fs::read(&t.secret).map(drop),
+    },
+    Attempt {
+        name: "read-through-proc-root",
+        mechanism: "pid namespace",
+        needs_root: true,
+        run: |t| std::fs::read(format!("/proc/1/root{}", t.secret)).map(drop),
+    },
+    Attempt {
+        name: "write-read-only",
+        mechanism: "mounts",
+        needs_root: false,
+        run: |t| std::fs::OpenOptions::new().append(true).open(&t.read_only).map(drop),
+    },
+    Attempt {
+        name: "chmod-read-only",
+        mechanism: "mounts",
+        needs_root: false,
+        run: |t| {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&t.read_only, std::fs::Permissions::from_mode(0o666))
+        },
+    },
     Attempt { name: "replace-read-only", mechanism: "mounts", needs_root: false, run: replace },
-    Attempt { name: "hardlink-read-only", mechanism: "mounts", needs_root: false, run: |t| std::fs::hard_link(&t.read_only, format!("{}/hard", t.writable)) },
-    Attempt { name: "rename-pinned", mechanism: "mounts", needs_root: false, run: |t| std::fs::rename(&t.pinned, format!("{}-moved", t.pinned)).and_then(|()| std::fs::rename(format!("{}-moved", t.pinned), &t.pinned)) },
-    Attempt { name: "signal-outside", mechanism: "pid namespace", needs_root: false, run: |t| call(i64::from(unsafe { libc::kill(t.pid, 0) })) },
-    Attempt { name: "see-outside", mechanism: "pid namespace", needs_root: false, run: |t| std::fs::read(format!("/proc/{}/stat", t.pid)).and_then(|s| if String::from_utf8_lossy(&s).contains(&format!("({})", t.comm)) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }) },
+    Attempt {
+        name: "hardlink-read-only",
+        mechanism: "mounts",
+        needs_root: false,
+        run: |t| std::fs::hard_link(&t.read_only, format!("{}/hard", t.writable)),
+    },
+    Attempt {
+        name: "rename-pinned",
+        mechanism: "mounts",
+        needs_root: false,
+        run: |t| {
+            std::fs::rename(&t.pinned, format!("{}-moved", t.pinned))
+                .and_then(|()| std::fs::rename(format!("{}-moved", t.pinned), &t.pinned))
+        },
+    },
+    Attempt {
+        name: "signal-outside",
+        mechanism: "pid namespace",
+        needs_root: false,
+        run: |t| call(i64::from(unsafe { libc::kill(t.pid, 0) })),
+    },
+    Attempt {
+        name: "see-outside",
+        mechanism: "pid namespace",
+        needs_root: false,
+        run: |t| {
+            std::fs::read(format!("/proc/{}/stat", t.pid)).and_then(|s| {
+                if String::from_utf8_lossy(&s).contains(&format!("({})", t.comm)) {
+                    Ok(())
+                } else {
+                    Err(io::Error::from_raw_os_error(libc::ESRCH))
+                }
+            })
+        },
+    },
     Attempt { name: "ptrace-child", mechanism: "seccomp", needs_root: false, run: ptrace_child },
-    Attempt { name: "read-memory-of-another", mechanism: "seccomp", needs_root: false, run: vm_read },
-    Attempt { name: "memory-of-pid-1", mechanism: "pid namespace", needs_root: true, run: |_| std::fs::File::open("/proc/1/mem").map(drop) },
-    Attempt { name: "descriptors-of-pid-1", mechanism: "pid namespace", needs_root: true, run: |_| std::fs::read_dir("/proc/1/fd").map(drop) },
-    Attempt { name: "inherited-descriptor", mechanism: "descriptors", needs_root: false, run: inherited },
-    Attempt { name: "nested-user-namespace", mechanism: "seccomp", needs_root: false, run: |_| forked(|| call(i64::from(unsafe { libc::unshare(libc::CLONE_NEWUSER) }))) },
-    Attempt { name: "user-namespace-by-clone", mechanism: "seccomp", needs_root: false, run: |_| clone_user() },
-    Attempt { name: "user-namespace-by-clone3", mechanism: "seccomp", needs_root: false, run: |_| clone3_user() },
+    Attempt {
+        name: "read-memory-of-another",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: vm_read,
+    },
+    Attempt {
+        name: "memory-of-pid-1",
+        mechanism: "pid namespace",
+        needs_root: true,
+        run: |_| std::fs::File::open("/proc/1/mem").map(drop),
+    },
+    Attempt {
+        name: "descriptors-of-pid-1",
+        mechanism: "pid namespace",
+        needs_root: true,
+        run: |_| std::fs::read_dir("/proc/1/fd").map(drop),
+    },
+    Attempt {
+        name: "inherited-descriptor",
+        mechanism: "descriptors",
+        needs_root: false,
+        run: inherited,
+    },
+    Attempt {
+        name: "nested-user-namespace",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |_| forked(|| call(i64::from(unsafe { libc::unshare(libc::CLONE_NEWUSER) }))),
+    },
+    Attempt {
+        name: "user-namespace-by-clone",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |_| clone_user(),
+    },
+    Attempt {
+        name: "user-namespace-by-clone3",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |_| clone3_user(),
+    },
     Attempt { name: "setns", mechanism: "seccomp", needs_root: true, run: setns },
     Attempt { name: "mount", mechanism: "seccomp", needs_root: true, run: |_| forked(mount) },
-    Attempt { name: "new-mount-api", mechanism: "seccomp", needs_root: true, run: |_| rustix::mount::fsopen("tmpfs", rustix::mount::FsOpenFlags::empty()).map(drop).map_err(Into::into) },
-    Attempt { name: "chroot", mechanism: "seccomp", needs_root: true, run: |_| forked(|| call(i64::from(unsafe { libc::chroot(c"/".as_ptr()) }))) },
-    Attempt { name: "make-device", mechanism: "capabilities", needs_root: true, run: |t| { let path = path(&format!("{}/device", t.writable)); call(i64::from(unsafe { libc::mknod(path.as_ptr(), libc::S_IFBLK | 0o600, libc::makedev(254, 0)) })) } },
+    Attempt {
+        name: "new-mount-api",
+        mechanism: "seccomp",
+        needs_root: true,
+        run: |_| {
+            rustix::mount::fsopen("tmpfs", rustix::mount::FsOpenFlags::empty())
+                .map(drop)
+                .map_err(Into::into)
+        },
+    },
+    Attempt {
+        name: "chroot",
+        mechanism: "seccomp",
+        needs_root: true,
+        run: |_| forked(|| call(i64::from(unsafe { libc::chroot(c"/".as_ptr()) }))),
+    },
+    Attempt {
+        name: "make-device",
+        mechanism: "capabilities",
+        needs_root: true,
+        run: |t| {
+            let path = path(&format!("{}/device", t.writable));
+            call(i64::from(unsafe {
+                libc::mknod(path.as_ptr(), libc::S_IFBLK | 0o600, libc::makedev(254, 0))
+            }))
+        },
+    },
     Attempt { name: "set-user-id-file", mechanism: "seccomp", needs_root: false, run: setuid_file },
-    Attempt { name: "set-user-id-by-open", mechanism: "seccomp", needs_root: false, run: setuid_open },
-    Attempt { name: "keyring", mechanism: "seccomp", needs_root: false, run: |_| call(unsafe { libc::syscall(libc::SYS_add_key, c"user".as_ptr(), c"seawall-attempt".as_ptr(), c"x".as_ptr(), 1, -1) }) },
+    Attempt {
+        name: "set-user-id-by-open",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: setuid_open,
+    },
+    Attempt {
+        name: "keyring",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |_| {
+            call(unsafe {
+                libc::syscall(
+                    libc::SYS_add_key,
+                    c"user".as_ptr(),
+                    c"seawall-attempt".as_ptr(),
+                    c"x".as_ptr(),
+                    1,
+                    -1,
+                )
+            })
+        },
+    },
     Attempt { name: "io-uring", mechanism: "seccomp", needs_root: false, run: io_uring },
     Attempt { name: "bpf", mechanism: "seccomp", needs_root: true, run: bpf },
     Attempt { name: "perf-events", mechanism: "seccomp", needs_root: true, run: perf },
-    Attempt { name: "userfaultfd", mechanism: "seccomp", needs_root: true, run: |_| call(unsafe { libc::syscall(libc::SYS_userfaultfd, 0) }) },
+    Attempt {
+        name: "userfaultfd",
+        mechanism: "seccomp",
+        needs_root: true,
+        run: |_| call(unsafe { libc::syscall(libc::SYS_userfaultfd, 0) }),
+    },
     Attempt { name: "open-by-handle", mechanism: "seccomp", needs_root: true, run: by_handle },
-    Attempt { name: "personality", mechanism: "seccomp", needs_root: false, run: |_| forked(|| call(i64::from(unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as _) }))) },
-    Attempt { name: "executable-memory-file", mechanism: "seccomp", needs_root: false, run: memfd_exec },
+    Attempt {
+        name: "personality",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |_| {
+            forked(|| call(i64::from(unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as _) })))
+        },
+    },
+    Attempt {
+        name: "executable-memory-file",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: memfd_exec,
+    },
     Attempt { name: "foreign-architecture", mechanism: "seccomp", needs_root: false, run: int80 },
-    Attempt { name: "type-into-terminal", mechanism: "seccomp", needs_root: false, run: |_| forked(tiocsti) },
-    Attempt { name: "kernel-settings", mechanism: "user namespace", needs_root: true, run: |_| std::fs::OpenOptions::new().write(true).open("/proc/sys/kernel/printk").map(drop) },
-    Attempt { name: "kernel-log", mechanism: "seccomp", needs_root: true, run: |_| call(i64::from(unsafe { libc::klogctl(10, std::ptr::null_mut(), 0) })) },
-    Attempt { name: "host-id-root", mechanism: "user namespace", needs_root: true, run: |_| call(i64::from(unsafe { libc::setuid(0) })) },
+    Attempt {
+        name: "type-into-terminal",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |_| forked(tiocsti),
+    },
+    Attempt {
+        name: "kernel-settings",
+        mechanism: "user namespace",
+        needs_root: true,
+        run: |_| std::fs::OpenOptions::new().write(true).open("/proc/sys/kernel/printk").map(drop),
+    },
+    Attempt {
+        name: "kernel-log",
+        mechanism: "seccomp",
+        needs_root: true,
+        run: |_| call(i64::from(unsafe { libc::klogctl(10, std::ptr::null_mut(), 0) })),
+    },
+    Attempt {
+        name: "host-id-root",
+        mechanism: "user namespace",
+        needs_root: true,
+        run: |_| call(i64::from(unsafe { libc::setuid(0) })),
+    },
 ];
 
 /// Runs attempts in this process, one after the other.
@@ -323,7 +544,14 @@ fn inherited(_: &Targets) -> io::Result<()> {
 fn clone_user() -> io::Result<()> {
     // SAFETY: like fork(2): no stack, no shared memory.
     let pid = unsafe {
-        libc::syscall(libc::SYS_clone, libc::c_long::from(libc::CLONE_NEWUSER | libc::SIGCHLD), 0, 0, 0, 0)
+        libc::syscall(
+            libc::SYS_clone,
+            libc::c_long::from(libc::CLONE_NEWUSER | libc::SIGCHLD),
+            0,
+            0,
+            0,
+            0,
+        )
     };
     if pid == 0 {
         crate::sys::exit_now(0);
@@ -380,7 +608,8 @@ fn setuid_open(t: &Targets) -> io::Result<()> {
     let name = format!("{}/suid2", t.writable);
     let c = path(&name);
     // SAFETY: a C string and numbers.
-    let fd = unsafe { libc::open(c.as_ptr(), libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC, 0o4755) };
+    let fd =
+        unsafe { libc::open(c.as_ptr(), libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC, 0o4755) };
     call(i64::from(fd))?;
     // SAFETY: the descriptor is ours.
     unsafe { libc::close(fd) };
@@ -428,10 +657,22 @@ fn by_handle(_: &Targets) -> io::Result<()> {
     let mut mount = 0;
     // SAFETY: the handle has room for the size that it states.
     unsafe {
-        call(libc::syscall(libc::SYS_name_to_handle_at, libc::AT_FDCWD, c"/usr".as_ptr(), handle.as_mut_ptr(), &raw mut mount, 0))?;
+        call(libc::syscall(
+            libc::SYS_name_to_handle_at,
+            libc::AT_FDCWD,
+            c"/usr".as_ptr(),
+            handle.as_mut_ptr(),
+            &raw mut mount,
+            0,
+        ))?;
         let root = libc::open(c"/usr".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
         call(i64::from(root))?;
-        call(libc::syscall(libc::SYS_open_by_handle_at, root, handle.as_ptr(), libc::O_PATH | libc::O_CLOEXEC))
+        call(libc::syscall(
+            libc::SYS_open_by_handle_at,
+            root,
+            handle.as_ptr(),
+            libc::O_PATH | libc::O_CLOEXEC,
+        ))
     }
 }
 
@@ -442,7 +683,8 @@ fn memfd_exec(_: &Targets) -> io::Result<()> {
     let mut file = std::fs::File::from(fd);
     file.write_all(&program)?;
     use std::os::fd::AsRawFd as _;
-    let status = std::process::Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).status()?;
+    let status =
+        std::process::Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
 }
 
@@ -454,7 +696,11 @@ fn int80(_: &Targets) -> io::Result<()> {
         unsafe {
             std::arch::asm!("int 0x80", inout("rax") number, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
         }
-        if (1..i32::MAX as u64).contains(&number) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ENOSYS)) }
+        if (1..i32::MAX as u64).contains(&number) {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(libc::ENOSYS))
+        }
     })
 }
 

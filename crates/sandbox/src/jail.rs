@@ -255,6 +255,13 @@ impl Jail {
         self.wait()
     }
 
+    /// Asks the program to end, and does not wait.
+    pub fn ask_to_stop(&mut self) {
+        if self.exit.is_none() {
+            let _gone = wire::send(self.control.as_fd(), &[Order::Stop as u8], &[]);
+        }
+    }
+
     /// Kills everything inside at once. [`Jail::wait`] tells when it is gone.
     pub fn kill(&mut self) {
         if self.exit.is_none() {

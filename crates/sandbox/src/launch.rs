@@ -10,9 +10,7 @@ use crate::spec::JailSpec;
 use crate::wire::{self, Exit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt,
-};
+use rustix::net::{AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io;
@@ -146,9 +144,7 @@ fn answer(client: &OwnedFd, what: &Answer) {
 
 fn serve_client(client: &OwnedFd, tickets: &dyn Tickets) {
     let peer = sockopt::socket_peercred(client);
-    let admitted = peer.is_ok_and(|p| {
-        tickets.admits(p.pid.as_raw_nonzero().get(), p.uid.as_raw())
-    });
+    let admitted = peer.is_ok_and(|p| tickets.admits(p.pid.as_raw_nonzero().get(), p.uid.as_raw()));
     if !admitted {
         return answer(client, &Answer::Refused("this process may not start runs".into()));
     }
@@ -249,12 +245,8 @@ pub fn start(socket: &Path, ticket: &str) -> Result<i32, String> {
     let address = SocketAddrUnix::new(socket).map_err(unreachable)?;
     rustix::net::connect(&server, &address).map_err(unreachable)?;
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    wire::send(
-        server.as_fd(),
-        ticket.as_bytes(),
-        &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
-    )
-    .map_err(unreachable)?;
+    wire::send(server.as_fd(), ticket.as_bytes(), &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
+        .map_err(unreachable)?;
     let (text, _) = wire::receive(server.as_fd(), RecvFlags::empty()).map_err(unreachable)?;
     match serde_json::from_slice(&text) {
         Ok(Answer::Exit(exit)) => Ok(exit.code()),

@@ -103,8 +103,8 @@ fn try_all(scratch: &Path) -> Result<(Vec<Outcome>, Seen), String> {
         comm: std::fs::read_to_string("/proc/self/comm").unwrap_or_default().trim().into(),
     };
     let spec = attempt_spec(&[], &targets, &workspace)?;
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-        .map_err(|e| e.to_string())?;
+    let (read, write) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| e.to_string())?;
     let io = JailIo { stdout: Some(write), ..JailIo::default() };
     let mut jail = Jail::spawn(&spec, io).map_err(|e| e.to_string())?;
     let mut text = String::new();

@@ -2,7 +2,15 @@
 //!
 //! A program of its own, because a jail's processes start from the program that makes them. As
 //! root the whole suite runs twice: as root and as an ordinary user.
-#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, reason = "a test program")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test program"
+)]
 
 use seawall_sandbox::attempt::{ATTEMPTS, Outcome, Targets};
 use seawall_sandbox::launch::{Launcher, TicketBook, Tickets};
@@ -281,7 +289,10 @@ fn environment(world: &World) {
 }
 
 fn owners(world: &World) {
-    let (_, text) = shell(world, "echo x > made && stat -c %u:%g made && ls -d / >/dev/null && cat /proc/self/uid_map");
+    let (_, text) = shell(
+        world,
+        "echo x > made && stat -c %u:%g made && ls -d / >/dev/null && cat /proc/self/uid_map",
+    );
     let made = std::fs::metadata(world.dir.join("workspace/made")).unwrap();
     assert_eq!(made.uid(), rustix::process::geteuid().as_raw());
     assert!(text.starts_with("1000:1000\n"), "{text}");
@@ -319,7 +330,10 @@ fn missing_source(world: &World) {
 }
 
 fn full(world: &World) {
-    let (_, text) = shell(world, "head -c 700000000 /dev/zero > /tmp/big; stat -c %s /tmp/big; head -c 1000 /dev/zero > /x");
+    let (_, text) = shell(
+        world,
+        "head -c 700000000 /dev/zero > /tmp/big; stat -c %s /tmp/big; head -c 1000 /dev/zero > /x",
+    );
     assert!(text.contains("No space left") && text.contains("Read-only"), "{text}");
     let (_, text) = shell(
         world,
@@ -360,7 +374,14 @@ fn wall(world: &World) {
 }
 
 fn egress(world: &World) {
-    let mut plan = plan(world, &["/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/3128; echo hello >&3; cat <&3; echo $HTTPS_PROXY"]);
+    let mut plan = plan(
+        world,
+        &[
+            "/bin/bash",
+            "-c",
+            "exec 3<>/dev/tcp/127.0.0.1/3128; echo hello >&3; cat <&3; echo $HTTPS_PROXY",
+        ],
+    );
     plan.egress = Some(3128);
     let (mut read, write) = pipe();
     let io = JailIo { stdout: Some(write), ..JailIo::default() };
@@ -412,8 +433,7 @@ fn failure(world: &World) {
     assert!(error.contains("start `/bin/no-such-program`"), "{error}");
     let mut plan = plan(world, &["/bin/true"]);
     plan.workdir = "/nowhere".into();
-    let error =
-        Jail::spawn(&run_plan(&plan).unwrap(), JailIo::default()).unwrap_err().to_string();
+    let error = Jail::spawn(&run_plan(&plan).unwrap(), JailIo::default()).unwrap_err().to_string();
     assert!(error.contains("working directory `/nowhere`"), "{error}");
 }
 
@@ -443,7 +463,10 @@ fn tickets(world: &World) {
     let ticket = served.book.issue(spec).unwrap();
     let output = client(world, &served, &ticket).output().unwrap();
     assert_eq!(output.status.code(), Some(9), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
+    assert_eq!(
+        (output.stdout.as_slice(), output.stderr.as_slice()),
+        (&b"out\n"[..], &b"err\n"[..])
+    );
     for bad in [ticket.as_str(), "0000", "../../etc", ""] {
         let output = client(world, &served, bad).output().unwrap();
         assert_eq!(output.status.code(), Some(125), "{bad}");
@@ -453,8 +476,7 @@ fn tickets(world: &World) {
 fn client_gone(world: &World) {
     let served = serve(world, "gone");
     let ticket = served.book.issue(spec(world, &["/bin/sh", "-c", "echo on; sleep 600"])).unwrap();
-    let mut child =
-        client(world, &served, &ticket).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = client(world, &served, &ticket).stdout(Stdio::piped()).spawn().unwrap();
     let mut out = child.stdout.take().unwrap();
     let mut word = [0u8; 3];
     out.read_exact(&mut word).unwrap();
@@ -498,7 +520,8 @@ fn leaks(world: &World) {
     };
     let fds = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let before = (count("/proc/self/mountinfo"), children(), fds());
-    let rounds: u64 = std::env::var("SEAWALL_LEAK_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
+    let rounds: u64 =
+        std::env::var("SEAWALL_LEAK_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
     let mut plan = plan(world, &["/bin/sh", "-c", "sleep 600 & sleep 600"]);
     plan.limits = Limits { pids: Some(100), memory: Some(256 << 20), ..Limits::default() };
     for round in 0..rounds {

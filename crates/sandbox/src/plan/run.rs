@@ -4,9 +4,7 @@ use super::host::{Host, Kind, RealHost};
 use super::layout::{Grant, layout};
 use super::system::{Memory, system};
 use super::{HOST_IDS, IDENTITY_FILES, INSIDE_ID, PlanError, checked, grantable};
-use crate::spec::{
-    Access, JailSpec, Limits, Listener, Mount, Profile, Stop, is_normal, within,
-};
+use crate::spec::{Access, JailSpec, Limits, Listener, Mount, Profile, Stop, is_normal, within};
 use seawall_model::Effect;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -204,7 +202,9 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
     if let Some(port) = plan.egress {
         listeners.push(Listener { name: "egress".into(), port });
         let proxy = format!("http://127.0.0.1:{port}");
-        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+        for name in
+            ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+        {
             env.insert(name.into(), proxy.clone());
         }
         for name in ["NO_PROXY", "no_proxy"] {
@@ -259,7 +259,8 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_normal_grants_nothing() {
-        let effects = [Effect::Write { path: "/w/../etc".into() }, Effect::Read { path: "x".into() }];
+        let effects =
+            [Effect::Write { path: "/w/../etc".into() }, Effect::Read { path: "x".into() }];
         assert_eq!(needs(&effects, "/w"), Needs::default());
     }
 }
