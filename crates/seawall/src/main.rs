@@ -1,6 +1,15 @@
 //! The `seawall` binary: one command line over the planes, the engine and the log.
 
+mod channel;
+mod clock;
 mod cmd;
+mod daemon;
+mod deploy;
+mod home;
+mod render;
+mod settings;
+mod store;
+mod up;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -15,6 +24,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Up(cmd::up::Args),
+    Status(cmd::status::Args),
+    Events(cmd::events::Args),
+    Config(cmd::config::Args),
+    /// Run a command confined, see what it would be granted, or test this host.
+    Sandbox(cmd::sandbox::Args),
+    #[command(hide = true)]
+    Guard(cmd::guard::Args),
+    #[command(hide = true)]
+    Start(cmd::start::Args),
     /// Print a completion script for a shell.
     Completions(cmd::completions::Args),
 }
@@ -23,6 +42,13 @@ fn main() -> ExitCode {
     // The processes of a jail start from this program; they never get past this line.
     seawall_sandbox::early_main();
     match Cli::parse().command {
+        Command::Up(args) => cmd::up::run(&args),
+        Command::Status(args) => cmd::status::run(&args),
+        Command::Events(args) => cmd::events::run(&args),
+        Command::Config(args) => cmd::config::run(&args),
+        Command::Sandbox(args) => cmd::sandbox::run(&args),
+        Command::Guard(args) => cmd::guard::run(args),
+        Command::Start(args) => cmd::start::run(&args),
         Command::Completions(args) => cmd::completions::run::<Cli>(&args),
     }
 }

@@ -4,3 +4,33 @@
 //! failed verification), 2 the command line is wrong, 3 it could not be done.
 
 pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod events;
+pub(crate) mod guard;
+pub(crate) mod sandbox;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod up;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// Says why something could not be done, and returns the exit code for that.
+pub(crate) fn fail(why: &str) -> ExitCode {
+    let mut err = std::io::stderr().lock();
+    let _ = if err.is_terminal() {
+        writeln!(err, "\x1b[31merror:\x1b[0m {why}")
+    } else {
+        writeln!(err, "error: {why}")
+    };
+    ExitCode::from(3)
+}
+
+/// Prints to standard output. A closed pipe (`| head`) ends the program quietly.
+pub(crate) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        #[expect(clippy::exit, reason = "nobody reads any more; there is nothing to clean up")]
+        std::process::exit(0);
+    }
+}

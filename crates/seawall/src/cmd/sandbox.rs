@@ -87,9 +87,8 @@ fn plan(grants: &Grants) -> Result<JailSpec, String> {
     let text = |path: std::path::PathBuf| {
         path.into_os_string().into_string().map_err(|p| format!("{} is not UTF-8", p.display()))
     };
-    let here = || {
-        std::env::current_dir().map_err(|e| format!("the current folder: {e}")).and_then(text)
-    };
+    let here =
+        || std::env::current_dir().map_err(|e| format!("the current folder: {e}")).and_then(text);
     let workspace = match grants.profile {
         Profile::Workspace => Some((here()?, Access::Rw)),
         Profile::ReadOnly => Some((here()?, Access::Ro)),
@@ -184,7 +183,10 @@ fn explain(spec: &JailSpec) -> Result<u8, String> {
             }
             Mount::System { path } => line("system", path),
             Mount::Proc { to, .. } => line("own", to),
-            Mount::File { .. } | Mount::Device { .. } | Mount::Dir { .. } | Mount::Symlink { .. } => {}
+            Mount::File { .. }
+            | Mount::Device { .. }
+            | Mount::Dir { .. }
+            | Mount::Symlink { .. } => {}
         }
     }
     text.push_str("network\n");

@@ -1,0 +1,401 @@
+//! The decision engine behind a lock: what the plugin reports becomes observations, sessions are
+//! found and made, verdicts come out.
+//!
+//! The engine itself is pure (`seawall-policy`); here is what it must be told about time, places
+//! and the sessions' relations.
+
+use super::guard::lock;
+use crate::home::Home;
+use crate::render::Facts;
+use crate::settings::Settings;
+use seawall_egress::EgressPolicy;
+use seawall_model::{Action, Decision, Effect, Event, Origin, Plane, Severity, Verdict};
+use seawall_policy::session::Lineage;
+use seawall_policy::trust::{SessionKind, Trust};
+use seawall_policy::{Bundle, Observation, Places, PolicyFile, SessionState};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+/// Sessions in memory. The least recently used one goes first; a session that comes back after
+/// that starts as one whose past is unknown.
+const MAX_SESSIONS: usize = 512;
+
+/// Scheduled jobs whose maker is remembered.
+const MAX_JOBS: usize = 4096;
+
+/// How long after an allowed call a new schedule counts as made by it.
+const SCHEDULE_WITHIN_MS: u64 = 15_000;
+
+/// Longest text of one result that is taken in. The gateway cuts results far below this; what is
+/// longer is taken in up to here and the rest is unknown.
+const MAX_TEXT: usize = 2 * 1024 * 1024;
+
+struct Session {
+    state: SessionState,
+    used: u64,
+}
+
+#[derive(Default)]
+struct Table {
+    sessions: HashMap<String, Session>,
+    /// Keys that had to be forgotten, as a count: when it is not 0, an unknown key may be one.
+    forgotten: u64,
+    clock: u64,
+    /// Makers of scheduled jobs, by job id.
+    jobs: HashMap<String, Lineage>,
+    /// Sessions that were allowed to schedule something a moment ago.
+    scheduling: Vec<(String, Lineage, u64)>,
+    /// Calls that a person was asked about.
+    asked: HashMap<String, Asked>,
+}
+
+/// A question that is out.
+struct Asked {
+    action: Action,
+    verdict: Verdict,
+}
+
+/// See the module.
+pub(crate) struct Engine {
+    bundle: Bundle,
+    places: Places,
+    table: Mutex<Table>,
+}
+
+impl Engine {
+    /// Loads the bundle from the settings.
+    pub(crate) fn load(settings: &Settings, facts: &Facts, home: &Home) -> Result<Self, String> {
+        let places = places(facts, home);
+        let bundle = bundle(settings, facts, places.clone())?;
+        Ok(Self { bundle, places, table: Mutex::default() })
+    }
+
+    /// Whether the settings make a bundle.
+    pub(crate) fn check(settings: &Settings, facts: &Facts) -> Result<(), String> {
+        bundle(settings, facts, Places::default()).map(drop)
+    }
+
+    /// Version of the bundle.
+    pub(crate) fn version(&self) -> String {
+        self.bundle.version().to_owned()
+    }
+
+    /// Sessions in memory.
+    pub(crate) fn sessions(&self) -> usize {
+        lock(&self.table).sessions.len()
+    }
+
+    /// Decides, and takes the decision into the session.
+    pub(crate) fn decide(&self, action: &Action, now_ms: u64) -> Verdict {
+        let mut table = lock(&self.table);
+        let origin = self.placed(&action.origin);
+        let action = Action { origin, ..action.clone() };
+        let key = action.origin.session_key.clone();
+        let session = self.session(&mut table, &key);
+        let verdict = seawall_policy::decide(&self.bundle, &session.state, &action, now_ms);
+        seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
+        let schedules = |effect: &Effect| matches!(effect, Effect::Schedule { .. });
+        if verdict.decision == Decision::Allow && verdict.effects.iter().any(schedules) {
+            let lineage = session.state.lineage(&self.bundle, &action.origin);
+            table.scheduling.push((key, lineage, now_ms));
+        }
+        if verdict.decision == Decision::Ask {
+            if table.asked.len() >= MAX_JOBS {
+                table.asked.clear();
+            }
+            let asked = Asked { action: action.clone(), verdict: verdict.clone() };
+            table.asked.insert(action.call_id.clone(), asked);
+        }
+        verdict
+    }
+
+    /// A person answered: a yes makes the call one that was allowed.
+    pub(crate) fn answered(&self, call_id: &str, allowed: bool, now_ms: u64) {
+        let mut table = lock(&self.table);
+        let Some(Asked { action, mut verdict }) = table.asked.remove(call_id) else { return };
+        if !allowed {
+            return;
+        }
+        verdict.decision = Decision::Allow;
+        let key = action.origin.session_key.clone();
+        let session = self.session(&mut table, &key);
+        seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
+        if verdict.effects.iter().any(|effect| matches!(effect, Effect::Schedule { .. })) {
+            let lineage = session.state.lineage(&self.bundle, &action.origin);
+            table.scheduling.push((key, lineage, now_ms));
+        }
+    }
+
+    /// Takes a result in. Returns the text that the model sees instead, when it must be another.
+    pub(crate) fn result(&self, seen: ResultSeen<'_>, now_ms: u64) -> Option<String> {
+        let mut table = lock(&self.table);
+        let origin = self.placed(seen.origin);
+        let key = origin.session_key.clone();
+        let session = self.session(&mut table, &key);
+        let observation = Observation::Result {
+            call_id: seen.call_id.to_owned(),
+            origin,
+            tool: seen.tool.to_owned(),
+            params: seen.params.clone(),
+            text: bounded(seen.text).to_owned(),
+            is_error: seen.is_error,
+        };
+        seawall_policy::observe(&self.bundle, &mut session.state, &observation, now_ms);
+        None
+    }
+
+    /// Takes an observation in. Returns the event that it is worth.
+    pub(crate) fn observe(
+        &self,
+        hook: &str,
+        origin: &Origin,
+        data: &Value,
+        now_ms: u64,
+    ) -> Option<Event> {
+        let origin = self.placed(origin);
+        let text = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
+        let mut table = lock(&self.table);
+        match hook {
+            "message_received" | "before_agent_run" => {
+                let content =
+                    if hook == "message_received" { text("content") } else { text("prompt") };
+                let mut origin = origin;
+                if hook == "before_agent_run"
+                    && let Some(owner) = data.get("senderIsOwner").and_then(Value::as_bool)
+                {
+                    origin.requester.get_or_insert_default().sender_is_owner.get_or_insert(owner);
+                }
+                if hook == "message_received" && origin.requester.is_none() {
+                    // Who may speak as the owner is told with the run; until then the message is
+                    // taken in by `before_agent_run`, which follows it.
+                    return note(hook, &origin, now_ms);
+                }
+                let key = origin.session_key.clone();
+                let conversation = data
+                    .get("conversationId")
+                    .or_else(|| data.pointer("/metadata/conversationId"))
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
+                let session = self.session(&mut table, &key);
+                let seen = Observation::Words {
+                    origin: origin.clone(),
+                    text: bounded(content).to_owned(),
+                    conversation,
+                };
+                seawall_policy::observe(&self.bundle, &mut session.state, &seen, now_ms);
+                note(hook, &origin, now_ms)
+            }
+            "subagent_spawned" => {
+                let child = text("childSessionKey").to_owned();
+                let parent = data
+                    .get("requesterSessionKey")
+                    .and_then(Value::as_str)
+                    .filter(|key| !key.is_empty())
+                    .unwrap_or(&origin.session_key)
+                    .to_owned();
+                if !child.is_empty() && child != parent {
+                    self.inherit(&mut table, &child, &parent, &origin);
+                }
+                note(hook, &origin, now_ms)
+            }
+            "subagent_ended" => {
+                // Its result comes back as a message of the parent: what the child had seen counts
+                // for the parent from now on.
+                let child = data
+                    .get("targetSessionKey")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
+                let label =
+                    table.sessions.get(&child).and_then(|session| session.state.label.clone());
+                let parent = data
+                    .get("requesterSessionKey")
+                    .and_then(Value::as_str)
+                    .filter(|key| !key.is_empty())
+                    .unwrap_or(&origin.session_key)
+                    .to_owned();
+                if let Some(label) = label
+                    && parent != child
+                {
+                    let session = self.session(&mut table, &parent);
+                    session.state.see(&label, "sub-agent");
+                }
+                note(hook, &origin, now_ms)
+            }
+            "cron_changed" => {
+                let job = text("jobId").to_owned();
+                match text("action") {
+                    "added" if !job.is_empty() => {
+                        table
+                            .scheduling
+                            .retain(|(_, _, at)| at.saturating_add(SCHEDULE_WITHIN_MS) > now_ms);
+                        // Without a session that was just allowed to schedule, it came through the
+                        // door, where only the operator adds jobs.
+                        let lineage = table.scheduling.first().map_or_else(
+                            || Lineage { trust: Some(Trust::Owner), ..Lineage::default() },
+                            |(_, lineage, _)| lineage.clone(),
+                        );
+                        if table.jobs.len() >= MAX_JOBS {
+                            table.jobs.clear();
+                        }
+                        table.jobs.insert(job, lineage);
+                    }
+                    "removed" => {
+                        table.jobs.remove(&job);
+                    }
+                    _ => {}
+                }
+                note(hook, &origin, now_ms)
+            }
+            "before_reset" => {
+                let key = origin.session_key.clone();
+                let session = self.session(&mut table, &key);
+                seawall_policy::observe(
+                    &self.bundle,
+                    &mut session.state,
+                    &Observation::Reset,
+                    now_ms,
+                );
+                note(hook, &origin, now_ms)
+            }
+            "gateway_start"
+            | "gateway_stop"
+            | "session_start"
+            | "session_end"
+            | "channel_pairing_requested"
+            | "before_install"
+            | "skill_changed"
+            | "skill_proposal_changed" => note(hook, &origin, now_ms),
+            _ => None,
+        }
+    }
+
+    /// The session of a key; a new one starts with what its maker had seen.
+    fn session<'t>(&self, table: &'t mut Table, key: &str) -> &'t mut Session {
+        table.clock += 1;
+        let clock = table.clock;
+        if !table.sessions.contains_key(key) {
+            if table.sessions.len() >= MAX_SESSIONS {
+                let oldest = table
+                    .sessions
+                    .iter()
+                    .min_by_key(|(_, session)| session.used)
+                    .map(|(key, _)| key.clone());
+                if let Some(oldest) = oldest {
+                    table.sessions.remove(&oldest);
+                    table.forgotten += 1;
+                }
+            }
+            let lineage = match SessionKind::of(key) {
+                SessionKind::Cron => job_of(key).and_then(|job| table.jobs.get(job)).cloned(),
+                _ => None,
+            };
+            let mut state = lineage.map_or_else(SessionState::default, SessionState::inherit);
+            if table.forgotten > 0 {
+                let seen = Observation::Outside {
+                    category: "forgotten session".into(),
+                    text: String::new(),
+                    label: None,
+                };
+                seawall_policy::observe(&self.bundle, &mut state, &seen, 0);
+            }
+            table.sessions.insert(key.to_owned(), Session { state, used: clock });
+        }
+        let session = table
+            .sessions
+            .entry(key.to_owned())
+            .or_insert_with(|| Session { state: SessionState::default(), used: clock });
+        session.used = clock;
+        session
+    }
+
+    fn inherit(&self, table: &mut Table, child: &str, parent: &str, origin: &Origin) {
+        let maker = Origin { session_key: parent.to_owned(), ..origin.clone() };
+        let lineage = self.session(table, parent).state.lineage(&self.bundle, &maker);
+        let child = self.session(table, child);
+        let inherited = SessionState::inherit(lineage);
+        child.state.lineage = inherited.lineage;
+        child.state.words = inherited.words;
+        if let Some(label) = inherited.label {
+            child.state.see(&label, "parent session");
+        }
+    }
+
+    /// Fills in the workspace that the plugin could not tell.
+    fn placed(&self, origin: &Origin) -> Origin {
+        let mut origin = origin.clone();
+        if origin.workspace.as_deref().is_none_or(str::is_empty) {
+            origin.workspace = Some(self.places.workspace.clone());
+        }
+        origin
+    }
+}
+
+/// What came back from a tool.
+pub(crate) struct ResultSeen<'a> {
+    pub(crate) call_id: &'a str,
+    pub(crate) origin: &'a Origin,
+    pub(crate) tool: &'a str,
+    pub(crate) params: &'a Value,
+    pub(crate) text: &'a str,
+    pub(crate) is_error: bool,
+}
+
+/// The job of `agent:ID:cron:JOB:…`.
+fn job_of(key: &str) -> Option<&str> {
+    key.split(':').nth(3)
+}
+
+fn bounded(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+fn note(hook: &str, origin: &Origin, now_ms: u64) -> Option<Event> {
+    let severity =
+        if hook == "channel_pairing_requested" { Severity::Medium } else { Severity::Info };
+    let mut event =
+        Event::new(now_ms, Plane::Hook, format!("observed.{hook}"), hook.replace('_', " "))
+            .severity(severity);
+    event.session_key = Some(origin.session_key.clone()).filter(|key| !key.is_empty());
+    event.agent_id = Some(origin.agent_id.clone()).filter(|id| !id.is_empty());
+    Some(event)
+}
+
+fn places(facts: &Facts, home: &Home) -> Places {
+    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    Places {
+        home: text(&facts.home),
+        workspace: facts.workspaces.get("").map(|dir| text(dir)).unwrap_or_default(),
+        state_dir: text(&facts.state_dir),
+        config_dir: text(&facts.config_dir),
+        guard_dirs: vec!["/run/seawall".into(), text(home.dir())],
+    }
+}
+
+/// The bundle of the settings. The hosts that the egress rules let pass are the ones that may be
+/// fetched unasked: one list for both planes.
+fn bundle(settings: &Settings, facts: &Facts, places: Places) -> Result<Bundle, String> {
+    let mut table = settings.policy.clone();
+    let egress: EgressPolicy = super::planes::egress_policy(settings, facts)?;
+    let mut hosts: Vec<toml::Value> =
+        table.get("listed_hosts").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    hosts.extend(super::planes::listed_hosts(&egress).into_iter().map(toml::Value::String));
+    table.insert("listed_hosts".into(), toml::Value::Array(hosts));
+    table.insert("places".into(), toml::Value::try_from(places).map_err(|e| e.to_string())?);
+    let mut file = toml::Table::new();
+    file.insert("policy".into(), toml::Value::Table(table));
+    let text = toml::to_string(&file).map_err(|e| e.to_string())?;
+    Bundle::load(&[PolicyFile { name: "seawall.toml".into(), text }]).map_err(|errors| {
+        let lines: Vec<String> = errors
+            .iter()
+            .take(20)
+            .map(|error| format!("seawall.toml: {}", error.message))
+            .collect();
+        lines.join("\n")
+    })
+}

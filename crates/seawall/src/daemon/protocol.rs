@@ -1,0 +1,145 @@
+//! What the supervisor and the guard say to each other. Descriptors travel beside the messages in
+//! the order given here.
+
+use seawall_model::frame::RunRequest;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// From the supervisor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum ToGuard {
+    /// The sockets that outlive a guard: the plugin's listener, the door's listener.
+    Sockets,
+    /// A gateway was started: the egress listener, the socket factory, then one listener for each
+    /// forward.
+    Gateway(GatewayUp),
+    /// It is gone.
+    GatewayGone {
+        /// Which.
+        boot: u64,
+        /// How it ended.
+        how: String,
+    },
+    /// A starter shows a ticket.
+    Redeem {
+        /// Echoed.
+        id: u64,
+        /// The ticket, or the name of an MCP server.
+        claim: Claim,
+    },
+    /// A run with network was started: its egress listener.
+    RunStarted {
+        /// From the order.
+        run: String,
+        /// From the order.
+        session_key: String,
+    },
+    /// A run ended.
+    RunEnded {
+        /// From the order.
+        run: String,
+        /// Exit code, or 128 plus the signal.
+        code: i32,
+        /// A limit that it met, or why it could not be started.
+        note: Option<String>,
+    },
+    /// The command line asks.
+    Ask {
+        /// Echoed.
+        id: u64,
+        /// What.
+        question: Value,
+    },
+    /// Write down what happened in the supervisor.
+    Note(seawall_model::Event),
+    /// Finish what is under way and end.
+    Stop,
+}
+
+/// A running gateway.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct GatewayUp {
+    /// Counts the gateway's starts under this supervisor.
+    pub(crate) boot: u64,
+    /// Its process, as this host numbers it.
+    pub(crate) pid: u32,
+    /// The user under which it runs on this host.
+    pub(crate) uid: u32,
+    /// Its port inside.
+    pub(crate) port: u16,
+    /// Ports of the forwards, in the order of their listeners.
+    pub(crate) forwards: Vec<u16>,
+}
+
+/// By what a starter claims a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Claim {
+    /// A ticket that the plugin was given.
+    Ticket(String),
+    /// A configured MCP server.
+    Mcp(String),
+}
+
+/// From the guard.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum FromGuard {
+    /// The log is open, the policy is valid, the sockets are served.
+    Ready,
+    /// The plugin of this gateway reports: every plane is up.
+    Alive {
+        /// Which.
+        boot: u64,
+    },
+    /// The gateway must not go on.
+    StopGateway {
+        /// Which.
+        boot: u64,
+        /// Why.
+        reason: String,
+    },
+    /// Answer to [`ToGuard::Redeem`].
+    Redeemed {
+        /// Echoed.
+        id: u64,
+        /// What to start, or why not.
+        order: Result<RunOrder, String>,
+    },
+    /// Answer to [`ToGuard::Ask`].
+    Answer {
+        /// Echoed.
+        id: u64,
+        /// What was asked for.
+        value: Value,
+    },
+}
+
+/// A run that was granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunOrder {
+    /// Random; names the run in the log.
+    pub(crate) run: String,
+    /// In whose session.
+    pub(crate) session_key: String,
+    /// What.
+    pub(crate) what: RunWhat,
+    /// Whether it gets an egress listener.
+    pub(crate) network: bool,
+}
+
+/// What a run runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RunWhat {
+    /// As the gateway's sandbox seam described it.
+    Tool(RunRequest),
+    /// A configured MCP server.
+    Mcp {
+        /// Its name.
+        name: String,
+        /// Its configuration.
+        server: crate::render::McpServer,
+    },
+}

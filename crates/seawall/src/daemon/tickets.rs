@@ -1,0 +1,238 @@
+//! One-shot tickets: what was allowed becomes what may be started, once and soon.
+//!
+//! A state machine over values: allowed calls are remembered, a request to start is matched with
+//! one of them, and the ticket it gets is good for one start.
+
+use super::protocol::{Claim, RunOrder, RunWhat};
+use crate::render::McpServer;
+use seawall_model::Origin;
+use seawall_model::frame::{RunPurpose, RunRequest};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// How long an allowed call may wait for its start. OpenClaw prepares the sandbox between the two,
+/// which has taken a few seconds on a cold start.
+const ALLOWED_FOR_MS: u64 = 60_000;
+
+/// How long a ticket is good: the starter runs at once.
+const TICKET_FOR_MS: u64 = 15_000;
+
+/// How long a person's answer is waited for: OpenClaw's own longest approval.
+const ASKED_FOR_MS: u64 = 600_000;
+
+/// Most allowed calls and most tickets held. A session can have a handful under way; what is
+/// older than this many is dropped first and has to be decided again.
+const MAX_HELD: usize = 4096;
+
+struct AllowedCall {
+    session_key: String,
+    call_id: String,
+    command: String,
+    until_ms: u64,
+}
+
+/// The table.
+#[derive(Default)]
+pub(crate) struct Tickets {
+    allowed: VecDeque<AllowedCall>,
+    /// Calls whose answer by a person is awaited.
+    asked: VecDeque<AllowedCall>,
+    issued: HashMap<String, (RunOrder, u64)>,
+    mcp: BTreeMap<String, McpServer>,
+    network: bool,
+}
+
+impl Tickets {
+    /// An empty table for a configuration.
+    pub(crate) fn new(mcp: BTreeMap<String, McpServer>, network: bool) -> Self {
+        Self { mcp, network, ..Self::default() }
+    }
+
+    /// Remembers that `command` was allowed.
+    pub(crate) fn allow(&mut self, origin: &Origin, call_id: &str, command: &str, now_ms: u64) {
+        self.allowed.retain(|call| call.until_ms > now_ms);
+        if self.allowed.len() >= MAX_HELD {
+            self.allowed.pop_front();
+        }
+        self.allowed.push_back(AllowedCall {
+            session_key: origin.session_key.clone(),
+            call_id: call_id.to_owned(),
+            command: command.to_owned(),
+            until_ms: now_ms.saturating_add(ALLOWED_FOR_MS),
+        });
+    }
+
+    /// Remembers that `command` may run if a person says yes.
+    pub(crate) fn ask(&mut self, origin: &Origin, call_id: &str, command: &str, now_ms: u64) {
+        self.asked.retain(|call| call.until_ms > now_ms);
+        if self.asked.len() >= MAX_HELD {
+            self.asked.pop_front();
+        }
+        self.asked.push_back(AllowedCall {
+            session_key: origin.session_key.clone(),
+            call_id: call_id.to_owned(),
+            command: command.to_owned(),
+            until_ms: now_ms.saturating_add(ASKED_FOR_MS),
+        });
+    }
+
+    /// A person answered.
+    pub(crate) fn answered(&mut self, call_id: &str, allowed: bool, now_ms: u64) {
+        let Some(at) = self.asked.iter().position(|call| call.call_id == call_id) else { return };
+        let Some(mut call) = self.asked.remove(at) else { return };
+        if allowed && call.until_ms > now_ms {
+            call.until_ms = now_ms.saturating_add(ALLOWED_FOR_MS);
+            self.allowed.push_back(call);
+        }
+    }
+
+    /// Makes a ticket for a run, when a matching call was allowed. Returns the ticket and the id
+    /// of the call it belongs to.
+    pub(crate) fn issue(
+        &mut self,
+        origin: &Origin,
+        request: RunRequest,
+        ticket: String,
+        now_ms: u64,
+    ) -> Result<Option<String>, String> {
+        let call_id = match request.purpose {
+            // OpenClaw's own scripts for its file tools. They run with the rights of a run of this
+            // session and no more, and the file tools' calls are decided on their own.
+            RunPurpose::Files | RunPurpose::FileWorker => None,
+            RunPurpose::Exec => {
+                Some(self.take_allowed(&origin.session_key, &request.command, now_ms)?)
+            }
+        };
+        self.issued.retain(|_, (_, until)| *until > now_ms);
+        if self.issued.len() >= MAX_HELD {
+            return Err("too many runs are waiting to start; wait for some to end".into());
+        }
+        let order = RunOrder {
+            run: crate::daemon::random_id(),
+            session_key: origin.session_key.clone(),
+            network: self.network && request.purpose == RunPurpose::Exec,
+            what: RunWhat::Tool(request),
+        };
+        self.issued.insert(ticket, (order, now_ms.saturating_add(TICKET_FOR_MS)));
+        Ok(call_id)
+    }
+
+    fn take_allowed(
+        &mut self,
+        session_key: &str,
+        command: &str,
+        now_ms: u64,
+    ) -> Result<String, String> {
+        self.allowed.retain(|call| call.until_ms > now_ms);
+        let at = self
+            .allowed
+            .iter()
+            .position(|call| call.session_key == session_key && call.command == command)
+            .ok_or("this command was not allowed in this session; see `seawall events query --kind decision`")?;
+        self.allowed
+            .remove(at)
+            .map(|call| call.call_id)
+            .ok_or_else(|| "this command was not allowed".into())
+    }
+
+    /// Exchanges a claim for its order. A ticket is gone afterwards.
+    pub(crate) fn redeem(&mut self, claim: &Claim, now_ms: u64) -> Result<RunOrder, String> {
+        match claim {
+            Claim::Ticket(ticket) => match self.issued.remove(ticket) {
+                Some((order, until)) if until > now_ms => Ok(order),
+                Some(_) => Err("the ticket has expired; the call must be made again".into()),
+                None => {
+                    Err("unknown ticket: a run is started once, by a call that was allowed".into())
+                }
+            },
+            Claim::Mcp(name) => {
+                let server = self.mcp.get(name).ok_or_else(|| {
+                    format!("MCP server `{name}` is not configured; run `seawall config apply` after adding it")
+                })?;
+                Ok(RunOrder {
+                    run: crate::daemon::random_id(),
+                    session_key: format!("mcp:{name}"),
+                    network: self.network,
+                    what: RunWhat::Mcp { name: name.clone(), server: server.clone() },
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(session: &str) -> Origin {
+        Origin { session_key: session.into(), ..Origin::default() }
+    }
+
+    fn request(purpose: RunPurpose, command: &str) -> RunRequest {
+        RunRequest {
+            purpose,
+            command: command.into(),
+            args: vec![],
+            workdir: "/workspace".into(),
+            env: BTreeMap::new(),
+            workspace_dir: "/ws".into(),
+            agent_workspace_dir: "/ws".into(),
+            workspace_access: "rw".into(),
+            read_only_mounts: vec![],
+            settings: serde_json::Value::Null,
+        }
+    }
+
+    #[test]
+    fn an_allowed_command_starts_once() {
+        let mut tickets = Tickets::default();
+        tickets.allow(&origin("a"), "c1", "ls", 0);
+        let exec = || request(RunPurpose::Exec, "ls");
+        assert_eq!(tickets.issue(&origin("a"), exec(), "t".into(), 1), Ok(Some("c1".into())));
+        assert!(tickets.issue(&origin("a"), exec(), "u".into(), 2).is_err());
+        let claim = Claim::Ticket("t".into());
+        assert!(tickets.redeem(&claim, 3).is_ok());
+        assert!(tickets.redeem(&claim, 4).is_err());
+    }
+
+    #[test]
+    fn another_command_session_or_time_does_not_start() {
+        let mut tickets = Tickets::default();
+        tickets.allow(&origin("a"), "c1", "ls", 0);
+        let mut try_issue = |session: &str, command: &str, now| {
+            tickets.issue(&origin(session), request(RunPurpose::Exec, command), "t".into(), now)
+        };
+        assert!(try_issue("b", "ls", 1).is_err());
+        assert!(try_issue("a", "ls ", 1).is_err());
+        assert!(try_issue("a", "ls", ALLOWED_FOR_MS).is_err());
+    }
+
+    #[test]
+    fn an_asked_command_starts_after_a_yes_only() {
+        for (answer, starts) in [(None, false), (Some(false), false), (Some(true), true)] {
+            let mut tickets = Tickets::default();
+            tickets.ask(&origin("a"), "c1", "ls", 0);
+            if let Some(allowed) = answer {
+                tickets.answered("c1", allowed, 1);
+            }
+            let issued =
+                tickets.issue(&origin("a"), request(RunPurpose::Exec, "ls"), "t".into(), 2);
+            assert_eq!(issued.is_ok(), starts, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_expires() {
+        let mut tickets = Tickets::default();
+        tickets.issue(&origin("a"), request(RunPurpose::Files, "cat"), "t".into(), 0).unwrap();
+        assert!(tickets.redeem(&Claim::Ticket("t".into()), TICKET_FOR_MS).is_err());
+    }
+
+    #[test]
+    fn an_mcp_server_runs_as_configured_or_not_at_all() {
+        let server =
+            McpServer { command: "x".into(), args: vec![], env: BTreeMap::new(), cwd: None };
+        let mut tickets = Tickets::new(BTreeMap::from([("lab".to_owned(), server)]), false);
+        assert!(tickets.redeem(&Claim::Mcp("lab".into()), 0).is_ok());
+        assert!(tickets.redeem(&Claim::Mcp("other".into()), 0).is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! `seawall.toml`: what the operator sets. Every key has an effect; an unknown one is an error.
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The file's content. Everything has a default, so that an empty or missing file is valid.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// The guarded gateway.
+    pub(crate) gateway: Gateway,
+    /// The guard itself.
+    pub(crate) guard: Guard,
+    /// Tool runs.
+    pub(crate) runs: Runs,
+    /// Rules of the engine, as the policy crate reads them.
+    pub(crate) policy: toml::Table,
+    /// Rules of the forward proxy, as the egress crate reads them.
+    pub(crate) egress: toml::Table,
+    /// The door, as the door crate reads it.
+    pub(crate) door: toml::Table,
+}
+
+/// `[gateway]`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Gateway {
+    /// Environment variables that reach the gateway besides those that its configuration names.
+    pub(crate) env: Vec<String>,
+    /// Further paths that the gateway may read.
+    pub(crate) read_only: Vec<PathBuf>,
+    /// Further paths that the gateway may write.
+    pub(crate) read_write: Vec<PathBuf>,
+    /// Seconds from start until the plugin must have reported.
+    pub(crate) start_timeout_s: u64,
+    /// Seconds that the gateway has to stop by itself.
+    pub(crate) stop_timeout_s: u64,
+    /// Ports on the host's loopback that the gateway may reach at the same address, besides those
+    /// of its model providers.
+    pub(crate) forwards: Vec<u16>,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            env: Vec::new(),
+            read_only: Vec::new(),
+            read_write: Vec::new(),
+            start_timeout_s: 120,
+            stop_timeout_s: 15,
+            forwards: Vec::new(),
+        }
+    }
+}
+
+/// `[guard]`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Guard {
+    /// How long the plugin waits for a verdict, in milliseconds.
+    pub(crate) deadline_ms: u64,
+    /// How often the plugin reports, in milliseconds. After three missing reports egress closes
+    /// and the gateway is stopped.
+    pub(crate) heartbeat_ms: u64,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { deadline_ms: 2000, heartbeat_ms: 2000 }
+    }
+}
+
+/// `[runs]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Runs {
+    /// What tool runs reach: nothing, or the egress proxy under the session's identity.
+    pub(crate) network: RunNetwork,
+}
+
+/// Network of tool runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RunNetwork {
+    /// No network at all.
+    #[default]
+    None,
+    /// The egress proxy, judged under the session's identity.
+    Egress,
+}
+
+impl Settings {
+    /// Reads the file; a missing one is the default.
+    pub(crate) fn load(path: &Path) -> Result<Self, String> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) => return Err(format!("cannot read `{}`: {e}", path.display())),
+        };
+        let settings: Self =
+            toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+        settings.check().map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let between = |name: &str, value: u64, low: u64, high: u64| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("{name} = {value} is not between {low} and {high}"))
+            }
+        };
+        // OpenClaw gives up on a hook after 15 s on its own; a deadline must lie well below.
+        between("guard.deadline_ms", self.guard.deadline_ms, 50, 10_000)?;
+        between("guard.heartbeat_ms", self.guard.heartbeat_ms, 100, 60_000)?;
+        between("gateway.start_timeout_s", self.gateway.start_timeout_s, 5, 900)?;
+        between("gateway.stop_timeout_s", self.gateway.stop_timeout_s, 1, 300)?;
+        for path in self.gateway.read_only.iter().chain(&self.gateway.read_write) {
+            if !path.is_absolute() {
+                return Err(format!("`{}` is not an absolute path", path.display()));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Settings, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seawall.toml");
+        std::fs::write(&path, text).unwrap();
+        Settings::load(&path)
+    }
+
+    #[test]
+    fn nothing_is_the_default() {
+        assert_eq!(load("").unwrap(), Settings::default());
+        assert_eq!(
+            Settings::load(Path::new("/nonexistent/seawall.toml")).unwrap(),
+            Settings::default()
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_value_out_of_range_are_named() {
+        let error = load("[guard]\ndeadline = 5\n").unwrap_err();
+        assert!(error.contains("deadline") && error.contains("seawall.toml"), "{error}");
+        assert!(load("[guard]\ndeadline_ms = 5\n").unwrap_err().contains("between 50 and 10000"));
+        assert!(load("[gateway]\nread_only = [\"x\"]\n").unwrap_err().contains("absolute"));
+    }
+}

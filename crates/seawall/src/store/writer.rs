@@ -1,0 +1,381 @@
+//! The writing side: one thread, group commit.
+
+use super::chain::{self, GENESIS, Hash};
+use super::{LogKey, MAX_BODY, SCHEMA};
+use rusqlite::{Connection, OpenFlags, params};
+use seawall_model::event::Appended;
+use seawall_model::{Event, EventLog, LogError, Plane, Severity};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Events that may wait for the disk. Beyond this an appender waits: nothing is dropped, because
+/// what is not written is not allowed to happen.
+const QUEUE: usize = 4096;
+
+/// Most events in one commit, so that one commit stays well below the plugin's deadline.
+const BATCH: usize = 512;
+
+/// Rows between two signed checkpoints.
+const CHECKPOINT_EVERY: u64 = 1000;
+
+/// The log cannot be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// SQLite said no.
+    #[error("event log `{path}`: {source}")]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The signing key is missing or unfit.
+    #[error("event log key: {0}")]
+    Key(String),
+    /// The newest row does not fit what is in the database.
+    #[error(
+        "event log `{path}`: row {seq} does not fit the chain; run `seawall events verify`, and move the file away to start a new log"
+    )]
+    Broken {
+        /// The database.
+        path: PathBuf,
+        /// The row.
+        seq: u64,
+    },
+}
+
+enum Message {
+    Append(Event, oneshot::Sender<Result<u64, LogError>>),
+    Stop,
+}
+
+/// The open log. Dropping it writes a checkpoint and waits for the writer.
+pub(crate) struct Store {
+    queue: mpsc::Sender<Message>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens or creates the log.
+    pub(crate) fn open(path: &Path, key: LogKey) -> Result<Self, StoreError> {
+        let wrap = |source| StoreError::Sqlite { path: path.to_owned(), source };
+        let connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE
+                | OpenFlags::SQLITE_OPEN_CREATE
+                | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .map_err(wrap)?;
+        // FULL: a commit returns when the write-ahead log is on the disk, not only in the kernel.
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;
+                 PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -512; PRAGMA busy_timeout = 2000;",
+            )
+            .and_then(|()| connection.execute_batch(SCHEMA))
+            .map_err(wrap)?;
+        let head = read_head(&connection, path)?;
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let writer = std::thread::Builder::new()
+            .name("event-log".into())
+            .spawn(move || Writer { connection, key, head, signed: 0 }.run(receiver))
+            .map_err(|e| StoreError::Key(format!("cannot start the writer thread: {e}")))?;
+        Ok(Self { queue, writer: Mutex::new(Some(writer)) })
+    }
+
+    /// Writes what is queued and a checkpoint, then closes. Later appends fail.
+    pub(crate) fn close(&self) {
+        let writer = self.writer.lock().ok().and_then(|mut slot| slot.take());
+        if let Some(writer) = writer {
+            let queue = self.queue.clone();
+            // A thread of its own, because `blocking_send` may not be called inside a runtime.
+            let _ = std::thread::spawn(move || {
+                let _ = queue.blocking_send(Message::Stop);
+                writer.join()
+            })
+            .join();
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl EventLog for Store {
+    fn append(&self, event: Event) -> Appended<'_> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.queue
+                .send(Message::Append(event, reply))
+                .await
+                .map_err(|_| LogError("the log is closed".into()))?;
+            answer.await.map_err(|_| LogError("the log's writer is gone".into()))?
+        })
+    }
+}
+
+struct Head {
+    seq: u64,
+    hash: Hash,
+}
+
+fn read_head(connection: &Connection, path: &Path) -> Result<Head, StoreError> {
+    let wrap = |source| StoreError::Sqlite { path: path.to_owned(), source };
+    let mut statement = connection
+        .prepare("SELECT seq, body, hash FROM events ORDER BY seq DESC LIMIT 2")
+        .map_err(wrap)?;
+    let rows: Vec<(u64, String, Vec<u8>)> = statement
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?, row.get(2)?)))
+        .and_then(Iterator::collect)
+        .map_err(wrap)?;
+    let Some((seq, body, hash)) = rows.first() else {
+        return Ok(Head { seq: 0, hash: GENESIS });
+    };
+    let broken = || StoreError::Broken { path: path.to_owned(), seq: *seq };
+    let hash: Hash = hash.as_slice().try_into().map_err(|_| broken())?;
+    let prev: Hash = match rows.get(1) {
+        Some((_, _, prev)) => prev.as_slice().try_into().map_err(|_| broken())?,
+        None => GENESIS,
+    };
+    if chain::link(&prev, *seq, body.as_bytes()) != hash {
+        return Err(broken());
+    }
+    Ok(Head { seq: *seq, hash })
+}
+
+struct Writer {
+    connection: Connection,
+    key: LogKey,
+    head: Head,
+    /// Row of the newest checkpoint of this run.
+    signed: u64,
+}
+
+impl Writer {
+    fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let mut batch = Vec::with_capacity(64);
+        let mut stop = false;
+        while !stop {
+            match queue.blocking_recv() {
+                Some(Message::Append(event, reply)) => batch.push((event, reply)),
+                Some(Message::Stop) | None => stop = true,
+            }
+            while batch.len() < BATCH && !stop {
+                match queue.try_recv() {
+                    Ok(Message::Append(event, reply)) => batch.push((event, reply)),
+                    Ok(Message::Stop) => stop = true,
+                    Err(_) => break,
+                }
+            }
+            if !batch.is_empty() {
+                self.commit(&mut batch);
+            }
+            if self.head.seq >= self.signed + CHECKPOINT_EVERY
+                || (stop && self.head.seq > self.signed)
+            {
+                self.checkpoint();
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &mut Vec<(Event, oneshot::Sender<Result<u64, LogError>>)>) {
+        let mut head = Head { seq: self.head.seq, hash: self.head.hash };
+        let first = head.seq + 1;
+        let written = self.write(batch.iter().map(|(event, _)| event), &mut head);
+        match written {
+            Ok(()) => {
+                self.head = head;
+                for (seq, (_, reply)) in (first..).zip(batch.drain(..)) {
+                    let _ = reply.send(Ok(seq));
+                }
+            }
+            Err(e) => {
+                let error = LogError(e.to_string());
+                tracing::error!(error = %e, "event log write failed");
+                for (_, reply) in batch.drain(..) {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn write<'a>(
+        &mut self,
+        events: impl Iterator<Item = &'a Event>,
+        head: &mut Head,
+    ) -> Result<(), rusqlite::Error> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO events(seq,time_ms,plane,kind,severity,decision,agent_id,session_key,call_id,body,hash)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+            )?;
+            for event in events {
+                let body = body(event);
+                head.seq += 1;
+                head.hash = chain::link(&head.hash, head.seq, body.as_bytes());
+                insert.execute(params![
+                    head.seq.cast_signed(),
+                    event.time_ms.cast_signed(),
+                    event.plane.as_str(),
+                    event.kind,
+                    severity(event.severity),
+                    event.decision,
+                    event.agent_id,
+                    event.session_key,
+                    event.call_id,
+                    body,
+                    head.hash.as_slice(),
+                ])?;
+            }
+        }
+        transaction.commit()
+    }
+
+    fn checkpoint(&mut self) {
+        let time_ms = crate::clock::now_ms();
+        let signature = self.key.sign(self.head.seq, time_ms, &self.head.hash);
+        let done = self.connection.execute(
+            "INSERT OR REPLACE INTO checkpoints(seq,time_ms,hash,key,signature) VALUES (?1,?2,?3,?4,?5)",
+            params![
+                self.head.seq.cast_signed(),
+                time_ms.cast_signed(),
+                self.head.hash.as_slice(),
+                self.key.public().as_slice(),
+                signature.as_slice()
+            ],
+        );
+        match done {
+            Ok(_) => self.signed = self.head.seq,
+            Err(e) => tracing::error!(error = %e, "checkpoint not written"),
+        }
+    }
+}
+
+/// The event as the JSON that is stored and hashed.
+fn body(event: &Event) -> String {
+    match serde_json::to_string(event) {
+        Ok(text) if text.len() <= MAX_BODY => text,
+        oversized => {
+            let size = oversized.map_or(0, |text| text.len());
+            let mut short = event.clone();
+            short.summary = short.summary.chars().take(512).collect();
+            short.detail =
+                serde_json::json!({ "omitted": "particulars were too long", "bytes": size });
+            for field in [&mut short.agent_id, &mut short.session_key, &mut short.call_id] {
+                *field = field.take().map(|text| text.chars().take(512).collect());
+            }
+            serde_json::to_string(&short).unwrap_or_else(|_| {
+                format!(
+                    r#"{{"timeMs":{},"plane":"{}","kind":"log.unserialisable","severity":"high","summary":""}}"#,
+                    event.time_ms,
+                    Plane::Log.as_str()
+                )
+            })
+        }
+    }
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Filter, Reader};
+    use super::*;
+    use std::sync::Arc;
+
+    fn store(dir: &Path) -> Store {
+        let key = LogKey::load_or_create(&dir.join("log.key")).unwrap();
+        Store::open(&dir.join("events.db"), key).unwrap()
+    }
+
+    fn event(n: usize) -> Event {
+        Event::new(n as u64, Plane::Engine, "decision", format!("event {n}"))
+    }
+
+    #[tokio::test]
+    async fn appends_from_many_tasks_get_one_number_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Arc::new(store(dir.path()));
+        let tasks: Vec<_> = (0..200)
+            .map(|n| {
+                let log = Arc::clone(&log);
+                tokio::spawn(async move { log.append(event(n)).await.unwrap() })
+            })
+            .collect();
+        let mut numbers = Vec::new();
+        for task in tasks {
+            numbers.push(task.await.unwrap());
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
+        drop(log);
+        let report = Reader::open(&dir.path().join("events.db")).unwrap().verify().unwrap();
+        assert_eq!((report.rows, report.signed_to), (200, 200));
+        assert_eq!(report.fault, None);
+    }
+
+    #[tokio::test]
+    async fn the_chain_goes_on_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..3 {
+            let log = store(dir.path());
+            assert_eq!(log.append(event(n)).await.unwrap(), n as u64 + 1);
+        }
+        assert_eq!(
+            Reader::open(&dir.path().join("events.db")).unwrap().verify().unwrap().fault,
+            None
+        );
+    }
+
+    #[tokio::test]
+    async fn a_changed_removed_or_reordered_row_is_found() {
+        let tamper = [
+            "UPDATE events SET body = replace(body, 'event 1', 'event 9') WHERE seq = 2",
+            "UPDATE events SET decision = 'allow' WHERE seq = 2",
+            "DELETE FROM events WHERE seq = 2",
+            "DELETE FROM events WHERE seq = 4",
+            "UPDATE events SET hash = zeroblob(32) WHERE seq = 3",
+            "UPDATE checkpoints SET hash = zeroblob(32)",
+        ];
+        for statement in tamper {
+            let dir = tempfile::tempdir().unwrap();
+            let log = store(dir.path());
+            for n in 0..4 {
+                log.append(event(n)).await.unwrap();
+            }
+            drop(log);
+            let path = dir.path().join("events.db");
+            assert_eq!(Reader::open(&path).unwrap().verify().unwrap().fault, None);
+            Connection::open(&path).unwrap().execute(statement, []).unwrap();
+            let report = Reader::open(&path).unwrap().verify().unwrap();
+            assert!(report.fault.is_some(), "not noticed: {statement}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_huge_event_is_stored_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = store(dir.path());
+        let huge = event(0).detail(serde_json::Value::String("x".repeat(1 << 20)));
+        log.append(huge).await.unwrap();
+        drop(log);
+        let reader = Reader::open(&dir.path().join("events.db")).unwrap();
+        let rows = reader.rows(&Filter::default(), 10).unwrap();
+        assert!(rows[0].1.detail.to_string().contains("too long"));
+        assert_eq!(reader.verify().unwrap().fault, None);
+    }
+}

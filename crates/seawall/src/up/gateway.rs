@@ -1,0 +1,360 @@
+//! The gateway in its jail, as the supervisor sees it.
+
+use super::Prepared;
+use crate::daemon::protocol::GatewayUp;
+use crate::render::Facts;
+use crate::settings::Settings;
+use seawall_model::{Plane, PlaneStatus, Protection};
+use seawall_sandbox::plan::{GatewayPlan, gateway_plan};
+use seawall_sandbox::spec::Listener;
+use seawall_sandbox::{Jail, JailIo, JailSpec, SocketFactory};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
+
+/// The plugin as it is shipped, embedded.
+const PLUGIN: [(&str, &str); 3] = [
+    ("index.js", include_str!("../../../../plugin/dist/index.js")),
+    ("openclaw.plugin.json", include_str!("../../../../plugin/dist/openclaw.plugin.json")),
+    ("package.json", include_str!("../../../../plugin/dist/package.json")),
+];
+
+/// Environment that every program may know: how to show text and time.
+const HARMLESS: [&str; 5] = ["LANG", "LC_ALL", "LC_CTYPE", "TZ", "NO_COLOR"];
+
+/// Environment in which OpenClaw's model providers and channels look for their keys. What a
+/// deployment has set of these reaches its gateway, as it did before; tool runs see none of it.
+const KEY_ENDINGS: [&str; 3] = ["_API_KEY", "_BOT_TOKEN", "_APP_TOKEN"];
+
+/// Environment that never reaches the gateway, whatever names it: with the gateway's own token a
+/// tool run would be the operator.
+const NEVER: [&str; 4] =
+    ["OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD", "NODE_OPTIONS", "LD_PRELOAD"];
+
+/// A running gateway.
+pub(super) struct Gateway {
+    jail: Jail,
+    ended: AsyncFd<OwnedFd>,
+    boot: u64,
+    port: u16,
+    uid: u32,
+    started: Instant,
+    egress: TcpListener,
+    factory: SocketFactory,
+    forwards: Vec<(u16, TcpListener)>,
+    kill_at: Option<Instant>,
+}
+
+impl Gateway {
+    /// Builds the jail and starts the gateway in it.
+    pub(super) fn start(prepared: &Prepared, boot: u64) -> Result<Self, String> {
+        let spec = spec(prepared, &prepared.facts, &prepared.settings)?;
+        let (reader, writer) = io::pipe().map_err(|e| e.to_string())?;
+        let path = prepared.home.dir().join("gateway.out");
+        std::thread::Builder::new()
+            .name("gateway-output".into())
+            .spawn(move || {
+                if let Err(e) = super::output::keep(reader, path) {
+                    tracing::error!(error = %e, "the gateway's output is not kept");
+                }
+            })
+            .map_err(|e| e.to_string())?;
+        let stdout = writer.try_clone().map_err(|e| e.to_string())?;
+        let io = JailIo {
+            stdin: None,
+            stdout: Some(stdout.into()),
+            stderr: Some(writer.into()),
+            inherit: BTreeMap::new(),
+        };
+        let mut jail = Jail::spawn(&spec, io).map_err(|e| e.to_string())?;
+        let lacks = |what: &str| format!("the gateway's jail has no {what}");
+        let egress = jail.take_listener("egress").ok_or_else(|| lacks("egress listener"))?;
+        let factory = jail.take_factory().ok_or_else(|| lacks("socket factory"))?;
+        let mut forwards = Vec::new();
+        for forward in &prepared.facts.forwards {
+            let listener =
+                jail.take_listener(&forward_name(forward.port)).ok_or_else(|| lacks("forward"))?;
+            forwards.push((forward.port, listener));
+        }
+        let ended = jail.control().try_clone_to_owned().map_err(|e| e.to_string())?;
+        let ended = crate::channel::async_fd(ended).map_err(|e| e.to_string())?;
+        let uid = uid_of(jail.pid());
+        Ok(Self {
+            uid,
+            ended,
+            boot,
+            port: prepared.frame.gateway_port,
+            started: Instant::now(),
+            egress,
+            factory,
+            forwards,
+            jail,
+            kill_at: None,
+        })
+    }
+
+    /// Waits for its end and says how it ended. Safe to drop and call again.
+    pub(super) async fn wait(&mut self) -> String {
+        loop {
+            if let Some(exit) = self.jail.try_wait() {
+                return format!("exit {}", exit.code());
+            }
+            let kill_at = self.kill_at;
+            let grace = async {
+                match kill_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                ready = self.ended.readable() => match ready {
+                    Ok(mut guard) => guard.clear_ready(),
+                    Err(_) => self.jail.kill(),
+                },
+                () = grace => {
+                    self.kill_at = None;
+                    self.jail.kill();
+                }
+            }
+        }
+    }
+
+    /// Ends it at once.
+    pub(super) fn kill(&mut self) {
+        self.jail.kill();
+    }
+
+    /// Asks it to end, and kills it after `grace_s` seconds; [`Gateway::wait`] carries that out.
+    pub(super) fn stop(&mut self, grace_s: u64) {
+        self.jail.ask_to_stop();
+        self.kill_at = Some(Instant::now() + Duration::from_secs(grace_s));
+    }
+
+    /// What the guard is told of it.
+    pub(super) fn introduce(&self) -> (GatewayUp, Vec<BorrowedFd<'_>>) {
+        let up = GatewayUp {
+            boot: self.boot,
+            pid: u32::try_from(self.jail.pid()).unwrap_or(0),
+            uid: self.uid,
+            port: self.port,
+            forwards: self.forwards.iter().map(|(port, _)| *port).collect(),
+        };
+        let mut fds = vec![self.egress.as_fd(), self.factory.as_fd()];
+        fds.extend(self.forwards.iter().map(|(_, listener)| listener.as_fd()));
+        (up, fds)
+    }
+
+    /// What its jail was to have and has not.
+    pub(super) fn missing(&self) -> Vec<String> {
+        self.jail.facts().missing.iter().map(|what| format!("the gateway's jail: {what}")).collect()
+    }
+
+    /// For `seawall status`.
+    pub(super) fn facts(&self) -> Value {
+        json!({
+            "pid": self.jail.pid(),
+            "uid": self.uid,
+            "seconds": self.started.elapsed().as_secs(),
+            "jail": self.jail.facts(),
+        })
+    }
+}
+
+fn forward_name(port: u16) -> String {
+    format!("forward-{port}")
+}
+
+/// The user of a process, from the kernel. What cannot be read is nobody's.
+fn uid_of(pid: i32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .and_then(|line| line.split_whitespace().nth(1))
+        .and_then(|uid| uid.parse().ok())
+        .unwrap_or(u32::MAX)
+}
+
+/// Checks everything about the jail that can be checked without making it.
+pub(crate) fn check(prepared: &Prepared) -> Result<(), String> {
+    crate::daemon::check_settings(&prepared.settings, &prepared.facts)
+}
+
+/// Tries the known ways out of a throw-away jail. Without namespaces nothing can be held, and
+/// nothing is started.
+pub(super) fn probe(scratch: &Path) -> Result<PlaneStatus, String> {
+    let mechanisms = seawall_sandbox::probe::probe(scratch);
+    let worst =
+        mechanisms.iter().map(|mechanism| mechanism.protection).min().unwrap_or(Protection::None);
+    let line = |mechanism: &seawall_sandbox::probe::Mechanism| {
+        let seen = mechanism.evidence.first().map(String::as_str).unwrap_or_default();
+        format!("{}: {}", mechanism.name, seen)
+    };
+    let mut evidence: Vec<String> =
+        mechanisms.iter().filter(|m| m.protection != Protection::Full).map(line).collect();
+    if worst == Protection::None {
+        return Err(format!(
+            "this host cannot confine the gateway: {}; see `seawall sandbox probe`",
+            evidence.join("; ")
+        ));
+    }
+    let held: Vec<&str> = mechanisms
+        .iter()
+        .filter(|m| m.protection == Protection::Full)
+        .map(|m| m.name.as_str())
+        .collect();
+    evidence.push(format!("tried and held at start: {}", held.join(", ")));
+    Ok(PlaneStatus { plane: Plane::Kernel, protection: worst, evidence })
+}
+
+/// Checks a plan for other facts and settings.
+pub(super) fn check_plan(
+    prepared: &Prepared,
+    facts: &Facts,
+    settings: &Settings,
+) -> Result<(), String> {
+    spec(prepared, facts, settings).map(drop)
+}
+
+/// The gateway's jail.
+fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailSpec, String> {
+    let text = |path: &Path| -> Result<String, String> {
+        path.to_str().map(str::to_owned).ok_or_else(|| format!("`{}` is not UTF-8", path.display()))
+    };
+    let list = |paths: &mut dyn Iterator<Item = &PathBuf>| {
+        paths.map(|path| text(path)).collect::<Result<Vec<_>, _>>()
+    };
+    let deployment = &prepared.deployment;
+    let runtime = &prepared.runtime;
+    let mut workspaces = Vec::new();
+    for dir in facts.workspaces.values() {
+        // A workspace below the state folder is writable with it; it still has identity files.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|e| format!("cannot make the workspace `{}`: {e}", dir.display()))?;
+        let dir = text(dir)?;
+        if !workspaces.contains(&dir) {
+            workspaces.push(dir);
+        }
+    }
+    workspaces.extend(list(&mut settings.gateway.read_write.iter())?);
+    let read_only: Vec<PathBuf> = facts
+        .read_only
+        .iter()
+        .chain(&settings.gateway.read_only)
+        .filter(|path| path.exists())
+        .cloned()
+        .collect();
+    let current = prepared.home.snapshots().join("current");
+    let mut protect = vec![text(&deployment.config_path)?];
+    protect.extend(list(&mut prepared.loaded.files.iter())?);
+    protect.dedup();
+    let plan = GatewayPlan {
+        node: text(&runtime.node)?,
+        entry: text(&runtime.script())?,
+        args: vec!["gateway".into(), "run".into()],
+        programs: vec![text(&runtime.tree)?],
+        state_dir: text(&deployment.state_dir)?,
+        config_dir: text(&current)?,
+        config_file: text(&current.join("openclaw.json"))?,
+        workspaces,
+        read_only: list(&mut read_only.iter())?,
+        protect,
+        home: text(&deployment.home)?,
+        run_dir: text(&prepared.home.run())?,
+        binary: text(&std::env::current_exe().map_err(|e| e.to_string())?)?,
+        env: environment(prepared, settings),
+        egress_port: prepared.frame.proxy_port,
+        limits: seawall_sandbox::spec::Limits::default(),
+    };
+    let mut spec = gateway_plan(&plan).map_err(|e| e.to_string())?;
+    for forward in &facts.forwards {
+        spec.listeners.push(Listener { name: forward_name(forward.port), port: forward.port });
+    }
+    spec.validate().map_err(|e| e.to_string())?;
+    Ok(spec)
+}
+
+/// The gateway's environment: what its configuration names, keys of providers and channels, and
+/// what the operator lists.
+fn environment(prepared: &Prepared, settings: &Settings) -> BTreeMap<String, String> {
+    std::env::vars()
+        .filter(|(name, _)| {
+            let named =
+                prepared.loaded.env_names.contains(name) || settings.gateway.env.contains(name);
+            let key = KEY_ENDINGS.iter().any(|ending| name.ends_with(ending));
+            !NEVER.contains(&name.as_str()) && (named || key || HARMLESS.contains(&name.as_str()))
+        })
+        .collect()
+}
+
+/// Puts the plugin where the gateway sees it.
+pub(super) fn install_plugin(run_dir: &Path) -> Result<(), String> {
+    let dir = run_dir.join("plugin");
+    let say = |e: io::Error| format!("cannot write the plugin to `{}`: {e}", dir.display());
+    match std::fs::remove_dir_all(&dir) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(say(e)),
+        _ => {}
+    }
+    std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(say)?;
+    for (name, content) in PLUGIN {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(dir.join(name))
+            .and_then(|mut file| io::Write::write_all(&mut file, content.as_bytes()))
+            .map_err(say)?;
+    }
+    Ok(())
+}
+
+/// Asks the installed OpenClaw whether it takes a configuration.
+pub(super) fn validate(prepared: &Prepared, config: &Value) -> Result<(), String> {
+    let dir =
+        tempfile::Builder::new().prefix("seawall-check-").tempdir().map_err(|e| e.to_string())?;
+    let path = dir.path().join("openclaw.json");
+    std::fs::write(&path, config.to_string()).map_err(|e| e.to_string())?;
+    let output = std::process::Command::new(&prepared.runtime.node)
+        .arg(prepared.runtime.script())
+        .args(["config", "validate", "--json"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", dir.path())
+        .env("OPENCLAW_STATE_DIR", dir.path())
+        .env("OPENCLAW_CONFIG_PATH", &path)
+        .env("NO_COLOR", "1")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|e| format!("cannot run OpenClaw to check the configuration: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answer: Value = text
+        .lines()
+        .rev()
+        .find_map(|line| serde_json::from_str::<Value>(line).ok().filter(Value::is_object))
+        .or_else(|| serde_json::from_str(&text).ok())
+        .ok_or("OpenClaw's check of the configuration gave no answer")?;
+    if answer.get("valid") == Some(&Value::Bool(true)) {
+        return Ok(());
+    }
+    let issues: Vec<String> = answer
+        .get("issues")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .take(10)
+        .map(|issue| {
+            let part = |key: &str| issue.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+            format!("{}: {}", part("path"), part("message"))
+        })
+        .collect();
+    Err(format!("OpenClaw refuses the configuration: {}", issues.join("; ")))
+}

@@ -1,0 +1,146 @@
+//! Tool runs: the sandbox crate's launcher, with tickets that the guard redeems.
+//!
+//! What is started comes from the guard's order and the operator's configuration alone.
+
+use super::Prepared;
+use super::runplan::{RunContext, plan};
+use crate::daemon::protocol::{Claim, RunOrder};
+use seawall_sandbox::launch::{Launcher, Tickets};
+use seawall_sandbox::{Exit, Jail, JailSpec};
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, oneshot};
+
+/// What stands before the name of an MCP server where a ticket would be.
+const MCP: &str = "mcp:";
+
+/// A claim on its way to the guard.
+pub(super) struct Claimed {
+    pub(super) claim: Claim,
+    pub(super) reply: oneshot::Sender<Result<RunOrder, String>>,
+}
+
+/// What the guard has to hear.
+pub(super) enum News {
+    /// A run with network was started.
+    Started { run: String, session_key: String, listener: OwnedFd },
+    /// A run ended.
+    Ended { run: String, code: i32, note: Option<String> },
+}
+
+struct Orders {
+    context: RunContext,
+    claims: mpsc::Sender<Claimed>,
+    news: mpsc::UnboundedSender<News>,
+    slots: AtomicU32,
+    /// Runs that go on, by what was shown for them, oldest first. An MCP server can run more than
+    /// once under one name.
+    running: Mutex<HashMap<String, Vec<(String, String)>>>,
+}
+
+impl Orders {
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Vec<(String, String)>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, shown: &str) -> Option<(String, String)> {
+        let mut running = self.running();
+        let runs = running.get_mut(shown)?;
+        let run = (!runs.is_empty()).then(|| runs.remove(0));
+        if runs.is_empty() {
+            running.remove(shown);
+        }
+        run
+    }
+}
+
+impl Tickets for Orders {
+    fn redeem(&self, shown: &str) -> Result<JailSpec, String> {
+        let claim = match shown.strip_prefix(MCP) {
+            Some(name) => Claim::Mcp(name.to_owned()),
+            None => Claim::Ticket(shown.to_owned()),
+        };
+        let (reply, answer) = oneshot::channel();
+        self.claims
+            .blocking_send(Claimed { claim, reply })
+            .map_err(|_| "Seawall is stopping".to_owned())?;
+        let order = answer
+            .blocking_recv()
+            .map_err(|_| "the guard did not answer; the call must be made again".to_owned())??;
+        let spec = plan(&self.context, &order, self.slots.fetch_add(1, Ordering::Relaxed));
+        match spec {
+            Ok(spec) => {
+                self.running()
+                    .entry(shown.to_owned())
+                    .or_default()
+                    .push((order.run, order.session_key));
+                Ok(spec)
+            }
+            Err(why) => {
+                let _ = self.news.send(News::Ended {
+                    run: order.run,
+                    code: 126,
+                    note: Some(why.clone()),
+                });
+                Err(why)
+            }
+        }
+    }
+
+    fn started(&self, shown: &str, jail: &mut Jail) -> Result<(), String> {
+        if let Some(listener) = jail.take_listener("egress") {
+            let run = self.running().get(shown).and_then(|runs| runs.last()).cloned();
+            let (run, session_key) = run.ok_or("the run is not known")?;
+            let _ = self.news.send(News::Started { run, session_key, listener: listener.into() });
+        }
+        Ok(())
+    }
+
+    fn ended(&self, shown: &str, outcome: Result<Exit, String>) {
+        let Some((run, _)) = self.take(shown) else { return };
+        let (code, note) = match outcome {
+            Ok(exit) => {
+                let note = match exit {
+                    Exit::Timeout => Some("it reached its limit of time".to_owned()),
+                    Exit::Signal(9) | Exit::Gone => {
+                        Some("it was killed: by its limit of memory, or because nobody waited for it any more".to_owned())
+                    }
+                    _ => None,
+                };
+                (exit.code(), note)
+            }
+            Err(why) => (126, Some(why)),
+        };
+        let _ = self.news.send(News::Ended { run, code, note });
+    }
+}
+
+/// Serves starters on threads of its own.
+pub(super) fn serve(
+    socket: &Path,
+    prepared: &Prepared,
+    claims: mpsc::Sender<Claimed>,
+    news: mpsc::UnboundedSender<News>,
+) -> Result<(), String> {
+    let orders: Arc<dyn Tickets> = Arc::new(Orders {
+        context: RunContext::of(prepared)?,
+        claims,
+        news,
+        slots: AtomicU32::new(0),
+        running: Mutex::default(),
+    });
+    let launcher = Launcher::bind(socket)
+        .map_err(|e| format!("cannot listen on `{}`: {e}", socket.display()))?;
+    std::thread::Builder::new()
+        .name("launcher".into())
+        .spawn(move || {
+            if let Err(e) = launcher.serve(&orders) {
+                tracing::error!(error = %e, "the launcher failed: no run starts any more");
+            }
+        })
+        .map(drop)
+        .map_err(|e| format!("cannot start the launcher: {e}"))
+}

@@ -1,0 +1,258 @@
+//! The supervisor: starts the guard and the gateway, keeps both running, stops them in order.
+//!
+//! It is one small single-threaded loop that holds what must outlive either child: the listening
+//! sockets, the channel to the guard, the gateway's jail. It decides nothing and parses nothing
+//! that comes from the gateway. When it dies, the kernel ends all its children.
+
+mod control;
+mod gateway;
+mod guard;
+mod launcher;
+mod output;
+mod prepare;
+mod runplan;
+mod snapshot;
+mod state;
+
+pub(crate) use control::ask;
+pub(crate) use gateway::check;
+pub(crate) use prepare::{Choice, Prepared, prepare, render_for};
+pub(crate) use snapshot::Snapshots;
+
+use crate::clock::now_ms;
+use crate::daemon::protocol::{FromGuard, ToGuard};
+use control::Request;
+use guard::GuardProcess;
+use seawall_model::{Event, Plane, Severity};
+use serde_json::{Value, json};
+use state::{AfterEnd, State};
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long the guard may take to open its log and sockets.
+const GUARD_READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long an answer of the guard to the command line may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// Sockets that outlive the guard.
+struct Sockets {
+    plugin: UnixListener,
+    door: TcpListener,
+}
+
+/// Runs until a signal stops it. Returns an error when it could not start or could not go on.
+pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), String> {
+    let began = Instant::now();
+    // Everything that can be wrong is looked at before anything is made.
+    gateway::check(&prepared)?;
+    let port = prepared.facts.public_port;
+    let door = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|e| {
+        format!("port {port} is taken ({e}); stop what listens there (`ss -tlnp`), or set another `gateway.port`")
+    })?;
+    prepared.home.create()?;
+    let _lock = take_lock(&prepared.home.lock())?;
+    let kernel = gateway::probe(prepared.home.dir())?;
+    let snapshots = Snapshots::at(prepared.home.snapshots());
+    snapshots.install(&prepared.rendered, &prepared.facts)?;
+    crate::daemon::tokens::ensure(&prepared.home)?;
+
+    let run_dir = prepared.home.run();
+    let plugin = listen(&run_dir.join("guard.sock"))?;
+    let control = listen(&prepared.home.control())?;
+    gateway::install_plugin(&run_dir)?;
+
+    let fail = |e: std::io::Error| e.to_string();
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    let (requests, mut asked) = mpsc::channel::<Request>(16);
+    tokio::spawn(control::serve(control, requests));
+    let (claims, mut claimed) = mpsc::channel(64);
+    let (news, mut heard) = mpsc::unbounded_channel();
+    launcher::serve(&run_dir.join("run.sock"), &prepared, claims, news)?;
+
+    let sockets = Sockets { plugin, door };
+    let mut guard = GuardProcess::start(&prepared.home, &sockets, GUARD_READY_WITHIN).await?;
+    say(&format!("guard ready after {} ms", began.elapsed().as_millis()));
+    let mut state = State::new(prepared, snapshots, kernel);
+    let mut gateway = Some(state.start_gateway()?);
+    if let Some(gateway) = &gateway {
+        guard.gateway_up(gateway).await;
+    }
+    say(&format!(
+        "gateway started after {} ms; it needs some seconds",
+        began.elapsed().as_millis()
+    ));
+
+    let outcome = loop {
+        let ended = async {
+            match gateway.as_mut() {
+                Some(gateway) => gateway.wait().await,
+                None => std::future::pending().await,
+            }
+        };
+        let restart_at = state.restart_at;
+        let restart = async {
+            match restart_at {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            message = guard.recv() => match message {
+                Some(FromGuard::Alive { boot }) if boot == state.boots => {
+                    state.alive();
+                    say(&format!("ready after {} ms: http://127.0.0.1:{port}", began.elapsed().as_millis()));
+                }
+                Some(FromGuard::StopGateway { boot, reason }) if boot == state.boots => {
+                    say(&format!("stopping the gateway: {reason}"));
+                    state.last_stop = Some(reason);
+                    if let Some(gateway) = gateway.as_mut() {
+                        gateway.kill();
+                    }
+                }
+                Some(FromGuard::Redeemed { id, order }) => state.redeemed(id, order),
+                Some(FromGuard::Answer { id, value }) => state.answered(id, value),
+                Some(FromGuard::StopGateway { .. } | FromGuard::Alive { .. } | FromGuard::Ready) => {}
+                None => {
+                    // Its sockets are held here, so that the plugin's calls wait, and time out
+                    // (which blocks them), instead of finding another listener.
+                    let how = guard.reap().await;
+                    let expected = state.forget_guard();
+                    if !expected {
+                        say(&format!("the guard ended ({how}); starting it again"));
+                        tokio::time::sleep(state.guard_backoff.next()).await;
+                    }
+                    guard = match GuardProcess::start(&state.prepared.home, &sockets, GUARD_READY_WITHIN).await {
+                        Ok(guard) => guard,
+                        Err(why) => break Err(why),
+                    };
+                    if !expected {
+                        let text = format!("the guard ended ({how}) and was started again");
+                        let event = Event::new(now_ms(), Plane::Lifecycle, "guard.restarted", text).severity(Severity::High);
+                        guard.tell(&ToGuard::Note(event)).await;
+                    }
+                    if let Some(gateway) = &gateway {
+                        guard.gateway_up(gateway).await;
+                    }
+                }
+            },
+            how = ended => {
+                gateway = None;
+                guard.tell(&ToGuard::GatewayGone { boot: state.boots, how: how.clone() }).await;
+                match state.gateway_ended(&how) {
+                    AfterEnd::Restart { wait, text } => {
+                        say(&text);
+                        state.restart_at = Some(Instant::now() + wait);
+                    }
+                    AfterEnd::GiveUp(why) => break Err(why),
+                }
+            },
+            () = restart => {
+                state.restart_at = None;
+                match state.start_gateway() {
+                    Ok(started) => {
+                        guard.gateway_up(&started).await;
+                        gateway = Some(started);
+                    }
+                    Err(why) => match state.gateway_ended(&why) {
+                        AfterEnd::Restart { wait, text } => {
+                            say(&text);
+                            state.restart_at = Some(Instant::now() + wait);
+                        }
+                        AfterEnd::GiveUp(why) => break Err(why),
+                    },
+                }
+            },
+            Some(claimed) = claimed.recv() => {
+                let id = state.wait_for_order(claimed.reply);
+                guard.tell(&ToGuard::Redeem { id, claim: claimed.claim }).await;
+            },
+            Some(news) = heard.recv() => match news {
+                launcher::News::Started { run, session_key, listener } => guard.run_started(run, session_key, listener).await,
+                launcher::News::Ended { run, code, note } => guard.tell(&ToGuard::RunEnded { run, code, note }).await,
+            },
+            Some(request) = asked.recv() => match request.question.get("cmd").and_then(Value::as_str) {
+                Some("apply") => {
+                    let answer = state.apply();
+                    if answer.is_ok() {
+                        // Guard and gateway both read the new snapshot by starting anew.
+                        guard.tell(&ToGuard::Stop).await;
+                        if let Some(gateway) = gateway.as_mut() {
+                            gateway.stop(state.prepared.settings.gateway.stop_timeout_s);
+                        }
+                    }
+                    let value = match answer {
+                        Ok(changes) => json!({ "ok": true, "changes": changes }),
+                        Err(why) => json!({ "ok": false, "error": why }),
+                    };
+                    let _ = request.reply.send(value);
+                }
+                Some("status") => {
+                    let own = state.status(gateway.as_ref(), guard.pid());
+                    let (reply, answer) = oneshot::channel();
+                    let id = state.wait_for_answer(reply);
+                    guard.tell(&ToGuard::Ask { id, question: request.question }).await;
+                    tokio::spawn(async move {
+                        let theirs = match tokio::time::timeout(ANSWER_WITHIN, answer).await {
+                            Ok(Ok(value)) => value,
+                            _ => json!({ "error": "the guard does not answer" }),
+                        };
+                        let _ = request.reply.send(json!({ "supervisor": own, "guard": theirs }));
+                    });
+                }
+                _ => {
+                    let _ = request.reply.send(json!({ "error": "unknown question" }));
+                }
+            },
+        }
+    };
+    say("stopping");
+    if let Some(mut gateway) = gateway.take() {
+        gateway.stop(state.prepared.settings.gateway.stop_timeout_s);
+        let how = gateway.wait().await;
+        guard.tell(&ToGuard::GatewayGone { boot: state.boots, how }).await;
+    }
+    guard.stop().await;
+    for path in
+        [run_dir.join("guard.sock"), run_dir.join("run.sock"), state.prepared.home.control()]
+    {
+        let _ = std::fs::remove_file(path);
+    }
+    outcome
+}
+
+/// One supervisor for each deployment.
+fn take_lock(path: &Path) -> Result<File, String> {
+    let say = |e: std::io::Error| format!("cannot use `{}`: {e}", path.display());
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(say)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err("Seawall is already running for this deployment; see `seawall status`".into())
+        }
+        Err(std::fs::TryLockError::Error(e)) => Err(say(e)),
+    }
+}
+
+/// A socket that only its owner may connect to. One left behind by a killed supervisor is
+/// replaced: the lock says that its owner is gone.
+fn listen(path: &Path) -> Result<UnixListener, String> {
+    let say = |e: std::io::Error| format!("cannot listen on `{}`: {e}", path.display());
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(say(e)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(say)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(say)?;
+    listener.set_nonblocking(true).map_err(say)?;
+    Ok(listener)
+}

@@ -1,0 +1,289 @@
+//! From a granted run to its jail: a function of the order and the operator's configuration.
+//!
+//! Everything in the order comes from the gateway, which may be turned; what it may name is
+//! bounded here by what the configuration gives it.
+
+use super::Prepared;
+use crate::daemon::protocol::{RunOrder, RunWhat};
+use crate::render::McpServer;
+use seawall_model::frame::{RunPurpose, RunRequest};
+use seawall_sandbox::JailSpec;
+use seawall_sandbox::plan::{RunPlan, run_plan};
+use seawall_sandbox::spec::{Access, Limits};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+/// Port of a run's own egress listener.
+const PROXY_PORT: u16 = 3128;
+
+/// Processes and threads of one run, unless OpenClaw's `pidsLimit` says otherwise: room for a
+/// parallel build, none for a fork bomb.
+const PIDS: u64 = 1024;
+
+/// Memory of one run, unless OpenClaw's `memory` says otherwise.
+const MEMORY: u64 = 4 << 30;
+
+/// Where the starter's program is in a run that is itself a worker of Seawall.
+const WORKER: &str = "/run/seawall/bin/seawall";
+
+/// What the configuration says about runs.
+pub(super) struct RunContext {
+    home: PathBuf,
+    state_dir: PathBuf,
+    workspaces: Vec<PathBuf>,
+    read_only: Vec<PathBuf>,
+    program: PathBuf,
+}
+
+impl RunContext {
+    pub(super) fn of(prepared: &Prepared) -> Result<Self, String> {
+        let mut read_only: Vec<PathBuf> = prepared.facts.read_only.iter().cloned().collect();
+        read_only.push(prepared.runtime.tree.clone());
+        Ok(Self {
+            home: prepared.deployment.home.clone(),
+            state_dir: prepared.deployment.state_dir.clone(),
+            workspaces: prepared.facts.workspaces.values().cloned().collect(),
+            read_only,
+            program: std::env::current_exe().map_err(|e| e.to_string())?,
+        })
+    }
+
+    /// Whether the gateway may have this as the folder of a session: a configured workspace, or a
+    /// copy that OpenClaw made for a sandbox.
+    fn session_folder(&self, path: &str) -> Result<String, String> {
+        let wanted = plain(path)?;
+        let copies = self.state_dir.join("sandboxes");
+        let known = self.workspaces.iter().any(|dir| wanted.starts_with(dir));
+        if known || (wanted.starts_with(&copies) && wanted != copies) {
+            Ok(path.to_owned())
+        } else {
+            Err(format!(
+                "`{path}` is not a workspace of this deployment; see `seawall config show`"
+            ))
+        }
+    }
+
+    /// Whether the gateway may mount this read-only into a run: skills, and what the operator gave.
+    fn readable(&self, path: &str) -> Result<String, String> {
+        let wanted = plain(path)?;
+        let skills = ["sandbox", "sandboxes", "skills"].map(|name| self.state_dir.join(name));
+        let mut roots = self.workspaces.iter().chain(&self.read_only).chain(&skills);
+        if roots.any(|root| wanted.starts_with(root)) {
+            Ok(path.to_owned())
+        } else {
+            Err(format!("`{path}` may not be mounted into a run"))
+        }
+    }
+}
+
+/// An absolute path without `.` and `..`.
+fn plain(path: &str) -> Result<&Path, String> {
+    let path_ = Path::new(path);
+    let normal = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+    if path_.is_absolute() && path_.components().all(normal) && !path.contains("/./") {
+        Ok(path_)
+    } else {
+        Err(format!("`{path}` is not an absolute path without `..`"))
+    }
+}
+
+/// Plans the jail of a run.
+pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<JailSpec, String> {
+    let mut plan = match &order.what {
+        RunWhat::Tool(request) => tool(context, request)?,
+        RunWhat::Mcp { name, server } => mcp(context, name, server)?,
+    };
+    plan.slot = slot;
+    plan.home = context.home.to_string_lossy().into_owned();
+    if order.network {
+        plan.egress = Some(PROXY_PORT);
+        let url = format!("http://127.0.0.1:{PROXY_PORT}");
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
+            plan.env.insert(name.into(), url.clone());
+        }
+    }
+    run_plan(&plan).map_err(|e| e.to_string())
+}
+
+fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
+    let folder = context.session_folder(&request.workspace_dir)?;
+    let access = match (request.workspace_access.as_str(), request.purpose) {
+        ("rw" | "none", _) => Access::Rw,
+        ("ro", _) => Access::Ro,
+        (other, _) => return Err(format!("workspaceAccess `{other}` is not none, ro or rw")),
+    };
+    let agent = (request.workspace_access != "none"
+        && request.agent_workspace_dir != request.workspace_dir)
+        .then(|| context.session_folder(&request.agent_workspace_dir))
+        .transpose()?;
+    let mut read_only = Vec::new();
+    for (from, to) in &request.read_only_mounts {
+        // OpenClaw names skill folders that may not exist.
+        if Path::new(from).exists() {
+            read_only.push((context.readable(from)?, plain(to)?.to_string_lossy().into_owned()));
+        }
+    }
+    let argv = match request.purpose {
+        RunPurpose::FileWorker => {
+            read_only.push((context.program.to_string_lossy().into_owned(), WORKER.into()));
+            vec![WORKER.into(), "fsworker".into()]
+        }
+        RunPurpose::Exec | RunPurpose::Files => {
+            let mut argv =
+                vec!["/bin/sh".into(), "-c".into(), request.command.clone(), "sh".into()];
+            argv.extend(request.args.iter().cloned());
+            argv
+        }
+    };
+    let mut env = request.env.clone();
+    // The gateway's PATH begins with a folder that runs can write to.
+    env.remove("PATH");
+    env.remove("HOME");
+    Ok(RunPlan {
+        argv,
+        env,
+        workdir: request.workdir.clone(),
+        workspace: Some((folder, access)),
+        agent_workspace: agent,
+        read_only,
+        limits: limits(&request.settings),
+        ..RunPlan::default()
+    })
+}
+
+/// OpenClaw's `sandbox.docker` limits under their own names.
+fn limits(settings: &Value) -> Limits {
+    let number = |key: &str| settings.get(key).and_then(Value::as_u64).filter(|n| *n > 0);
+    let memory = settings.get("memory").and_then(|value| match value {
+        Value::Number(n) => n.as_u64(),
+        Value::String(text) => bytes(text),
+        _ => None,
+    });
+    let cpus =
+        settings.get("cpus").and_then(Value::as_f64).filter(|cpus| *cpus > 0.0 && *cpus < 4096.0);
+    Limits {
+        memory: Some(memory.unwrap_or(MEMORY)),
+        pids: Some(number("pidsLimit").unwrap_or(PIDS)),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and 4096 thousands"
+        )]
+        cpu_millis: cpus.map(|cpus| (cpus * 1000.0) as u64),
+        ..Limits::default()
+    }
+}
+
+/// `512m`, `1g`, `1073741824`: as Docker reads sizes.
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let text = text.strip_suffix('b').unwrap_or(&text);
+    let (digits, shift) = match text.chars().last()? {
+        'k' => (text.get(..text.len() - 1)?, 10),
+        'm' => (text.get(..text.len() - 1)?, 20),
+        'g' => (text.get(..text.len() - 1)?, 30),
+        't' => (text.get(..text.len() - 1)?, 40),
+        _ => (text, 0),
+    };
+    digits.parse::<u64>().ok()?.checked_shl(shift).filter(|n| *n > 0)
+}
+
+/// A configured MCP server: its program and the files that its arguments name, nothing else.
+fn mcp(context: &RunContext, name: &str, server: &McpServer) -> Result<RunPlan, String> {
+    let mut argv = vec![server.command.clone()];
+    argv.extend(server.args.iter().cloned());
+    let expand = |text: &str| crate::deploy::expand(Path::new(text), &context.home);
+    let mut read_only = Vec::new();
+    for part in &mut argv {
+        let path = expand(part);
+        if path.is_absolute()
+            && path.exists()
+            && !path.starts_with("/usr")
+            && !path.starts_with("/bin")
+        {
+            let real = path.to_string_lossy().into_owned();
+            part.clone_from(&real);
+            let file = path.is_file();
+            // A script brings the modules beside it; a folder that holds more than one thing's
+            // files (the home, the state folder) is not given for one of them.
+            let dir = path.parent().filter(|dir| {
+                file && *dir != context.home
+                    && *dir != context.state_dir
+                    && !context.home.starts_with(dir)
+            });
+            let granted = dir.unwrap_or(&path).to_string_lossy().into_owned();
+            if !read_only.contains(&(granted.clone(), granted.clone())) {
+                read_only.push((granted.clone(), granted));
+            }
+        }
+    }
+    let program = argv.first_mut().ok_or_else(|| format!("MCP server `{name}` has no command"))?;
+    if !program.starts_with('/') {
+        *program = ["/usr/local/bin", "/usr/bin", "/bin"]
+            .iter()
+            .map(|dir| format!("{dir}/{program}"))
+            .find(|path| Path::new(path).is_file())
+            .ok_or_else(|| format!("MCP server `{name}`: `{program}` is not in /usr/local/bin, /usr/bin or /bin; name it by its path"))?;
+    }
+    let env: BTreeMap<String, String> = server.env.clone();
+    Ok(RunPlan { argv, env, read_only, limits: limits(&Value::Null), ..RunPlan::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> RunContext {
+        RunContext {
+            home: "/home/a".into(),
+            state_dir: "/home/a/.openclaw".into(),
+            workspaces: vec!["/home/a/ws".into()],
+            read_only: vec!["/opt/plugins".into()],
+            program: "/usr/bin/seawall".into(),
+        }
+    }
+
+    #[test]
+    fn a_turned_gateway_cannot_name_other_folders() {
+        let context = context();
+        for good in ["/home/a/ws", "/home/a/ws/sub", "/home/a/.openclaw/sandboxes/x"] {
+            assert!(context.session_folder(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "/",
+            "/home/a",
+            "/home/a/.ssh",
+            "/home/a/.openclaw",
+            "/home/a/.openclaw/sandboxes",
+            "/home/a/ws/../.ssh",
+            "ws",
+            "/home/a/wsx",
+        ] {
+            assert!(context.session_folder(bad).is_err(), "{bad}");
+        }
+        assert!(context.readable("/home/a/.openclaw/agents").is_err());
+        assert!(context.readable("/opt/plugins/x").is_ok());
+    }
+
+    #[test]
+    fn sizes_are_read_as_docker_reads_them() {
+        for (text, size) in [
+            ("1g", Some(1 << 30)),
+            ("512MB", Some(512 << 20)),
+            ("7", Some(7)),
+            ("x", None),
+            ("", None),
+            ("0", None),
+        ] {
+            assert_eq!(bytes(text), size, "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_have_a_default_and_follow_the_configuration() {
+        assert_eq!(limits(&Value::Null).pids, Some(PIDS));
+        let set = limits(&serde_json::json!({ "memory": "1g", "cpus": 1.5, "pidsLimit": 10 }));
+        assert_eq!((set.memory, set.cpu_millis, set.pids), (Some(1 << 30), Some(1500), Some(10)));
+    }
+}
