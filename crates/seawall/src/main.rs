@@ -28,6 +28,8 @@ enum Command {
     Status(cmd::status::Args),
     Events(cmd::events::Args),
     Config(cmd::config::Args),
+    Token(cmd::token::Args),
+    Door(cmd::door::Args),
     /// Run a command confined, see what it would be granted, or test this host.
     Sandbox(cmd::sandbox::Args),
     #[command(hide = true)]
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         Command::Status(args) => cmd::status::run(&args),
         Command::Events(args) => cmd::events::run(&args),
         Command::Config(args) => cmd::config::run(&args),
+        Command::Token(args) => cmd::token::run(&args),
+        Command::Door(args) => cmd::door::run(&args),
         Command::Sandbox(args) => cmd::sandbox::run(&args),
         Command::Guard(args) => cmd::guard::run(args),
         Command::Start(args) => cmd::start::run(&args),

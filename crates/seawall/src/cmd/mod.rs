@@ -5,11 +5,13 @@
 
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod door;
 pub(crate) mod events;
 pub(crate) mod guard;
 pub(crate) mod sandbox;
 pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod token;
 pub(crate) mod up;
 
 use std::io::{IsTerminal, Write};

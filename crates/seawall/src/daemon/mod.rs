@@ -10,6 +10,7 @@ mod guard;
 mod liveness;
 mod planes;
 pub(crate) mod protocol;
+mod status;
 mod tickets;
 pub(crate) mod tokens;
 
@@ -30,6 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tickets::Tickets;
+use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc;
 
 /// Random hex for tickets, runs and boots: 128 bits, which cannot be guessed.
@@ -44,6 +46,10 @@ pub(crate) fn random_id() -> String {
 
 /// Runs the guard until the supervisor says stop or goes away.
 pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
+    // A terminal's Ctrl-C and a service manager's stop reach every process at once. The guard is
+    // the last to go: it ends when the supervisor says so or is gone.
+    let _ignored = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
+        .map(|kind| tokio::signal::unix::signal(kind).map_err(|e| e.to_string()));
     let settings = Settings::load(&home.settings())?;
     let facts = load_facts(&home)?;
     let key = LogKey::load_or_create(&home.log_key())?;
@@ -114,7 +120,7 @@ pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
                         tokio::spawn(async move { log.append(event).await });
                     }
                     ToGuard::Ask { id, question } => {
-                        let value = answer(&guard, &planes, &question);
+                        let value = answer(&guard, &planes, &home, &question).await;
                         control.send(&FromGuard::Answer { id, value }, &[]).await.map_err(|e| e.to_string())?;
                     }
                     ToGuard::Note(event) => {
@@ -228,21 +234,49 @@ async fn record_run(log: &Arc<Store>, order: &protocol::RunOrder) -> Result<(), 
     log.append(event).await.map(drop).map_err(|e| e.to_string())
 }
 
-fn answer(guard: &Arc<Guard>, planes: &Arc<Planes>, question: &Value) -> Value {
-    match question.get("cmd").and_then(Value::as_str) {
-        Some("status") => {
+async fn answer(guard: &Arc<Guard>, planes: &Arc<Planes>, home: &Home, question: &Value) -> Value {
+    let text = |key: &str| question.get(key).and_then(Value::as_str).unwrap_or_default();
+    let error = |why: String| json!({ "error": why });
+    match text("cmd") {
+        "status" => {
             let plugin = lock(&guard.plugin).clone();
             json!({
-                "plugin": plugin,
-                "alive": lock(&guard.live).alive(),
                 "decided": guard.decided.load(Ordering::Relaxed),
                 "bundle": guard.engine.version(),
-                "planes": planes.status(),
+                "sessions": guard.engine.sessions(),
+                "plugin": plugin,
+                "planes": status::planes(guard, planes),
             })
         }
-        _ => json!({ "error": "the guard does not know this question" }),
+        "tokens" => match tokens::load(home) {
+            Ok(tokens) => {
+                planes.set_tokens(tokens);
+                json!({ "ok": true })
+            }
+            Err(why) => error(why),
+        },
+        "door.allow" => {
+            let last =
+                Duration::from_secs(question.get("seconds").and_then(Value::as_u64).unwrap_or(0));
+            match planes.door().allow(text("method"), text("token"), last, "operator").await {
+                Ok(grant) => json!({ "ok": true, "id": grant.id }),
+                Err(e) => error(e.to_string()),
+            }
+        }
+        "door.disallow" => json!({ "removed": planes.door().disallow(text("method")) }),
+        "door.list" => {
+            let grants: Vec<Value> = planes
+                .door()
+                .allowed()
+                .into_iter()
+                .map(|grant| json!({ "method": grant.method, "token": grant.token, "untilMs": grant.until_ms }))
+                .collect();
+            json!({ "grants": grants })
+        }
+        _ => error("the guard does not know this question".into()),
     }
 }
+
 /// What the door needs of the gateway's configuration, below `gateway`.
 pub(crate) fn door_config() -> Value {
     seawall_door::gateway_config().get_mut("gateway").map(Value::take).unwrap_or_default()

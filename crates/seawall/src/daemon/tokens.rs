@@ -3,7 +3,7 @@
 use crate::clock::now_ms;
 use crate::home::Home;
 use seawall_door::DoorTokens;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -57,9 +57,14 @@ pub(crate) fn ensure(home: &Home) -> Result<(), String> {
         .create(OPERATOR, seawall_door::Role::Operator, None, None, now_ms(), &entropy)
         .map_err(|e| e.to_string())?;
     save(home, &tokens)?;
+    keep_operator(home, &clear)
+}
+
+/// Writes the operator's token in clear, for the user's own clients.
+pub(crate) fn keep_operator(home: &Home, clear: &SecretString) -> Result<(), String> {
     let line = Zeroizing::new(format!("{}\n", clear.expose_secret()));
     write_private(&home.operator_token(), line.as_bytes())
 }
 
 /// Name of the token that is made on the first start.
-const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";

@@ -210,7 +210,8 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                     });
                 }
                 _ => {
-                    let _ = request.reply.send(json!({ "error": "unknown question" }));
+                    let id = state.wait_for_answer(request.reply);
+                    guard.tell(&ToGuard::Ask { id, question: request.question }).await;
                 }
             },
         }

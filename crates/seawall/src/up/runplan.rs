@@ -8,8 +8,8 @@ use crate::daemon::protocol::{RunOrder, RunWhat};
 use crate::render::McpServer;
 use seawall_model::frame::{RunPurpose, RunRequest};
 use seawall_sandbox::JailSpec;
-use seawall_sandbox::plan::{RunPlan, run_plan};
-use seawall_sandbox::spec::{Access, Limits};
+use seawall_sandbox::plan::{RunPlan, WORKSPACE, run_plan};
+use seawall_sandbox::spec::{Access, EnsureDir, Limits};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -103,7 +103,19 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
             plan.env.insert(name.into(), url.clone());
         }
     }
-    run_plan(&plan).map_err(|e| e.to_string())
+    let mut spec = run_plan(&plan).map_err(|e| e.to_string())?;
+    if let Some((base, Access::Rw)) = &plan.workspace {
+        // OpenClaw mounts skills at places inside the workspace that need not exist yet.
+        for (_, to) in &plan.read_only {
+            if let Ok(path) = Path::new(to).strip_prefix(WORKSPACE) {
+                spec.ensure.push(EnsureDir {
+                    base: base.clone(),
+                    path: path.to_string_lossy().into_owned(),
+                });
+            }
+        }
+    }
+    Ok(spec)
 }
 
 fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
