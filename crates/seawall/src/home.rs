@@ -87,6 +87,11 @@ impl Home {
         self.0.join("operator.token")
     }
 
+    /// What the engine remembers of sessions.
+    pub(crate) fn sessions(&self) -> PathBuf {
+        self.0.join("sessions.db")
+    }
+
     /// Rendered configurations.
     pub(crate) fn snapshots(&self) -> PathBuf {
         self.0.join("snapshot")

@@ -5,10 +5,12 @@
 //! and the sessions' relations.
 
 use super::guard::lock;
+use super::sessions::Sessions;
 use crate::home::Home;
 use crate::render::Facts;
 use crate::settings::Settings;
 use seawall_egress::EgressPolicy;
+use seawall_model::label::{Confidentiality, Integrity, Label};
 use seawall_model::{Action, Decision, Effect, Event, Origin, Plane, Severity, Verdict};
 use seawall_policy::session::Lineage;
 use seawall_policy::trust::{SessionKind, Trust};
@@ -17,12 +19,11 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// Sessions in memory. The least recently used one goes first; a session that comes back after
-/// that starts as one whose past is unknown.
+/// Sessions in memory. The least recently used one is written and goes first.
 const MAX_SESSIONS: usize = 512;
 
-/// Scheduled jobs whose maker is remembered.
-const MAX_JOBS: usize = 4096;
+/// Questions that are out at one time. OpenClaw waits ten minutes for an answer at most.
+const MAX_ASKED: usize = 4096;
 
 /// How long after an allowed call a new schedule counts as made by it.
 const SCHEDULE_WITHIN_MS: u64 = 15_000;
@@ -31,19 +32,20 @@ const SCHEDULE_WITHIN_MS: u64 = 15_000;
 /// longer is taken in up to here and the rest is unknown.
 const MAX_TEXT: usize = 2 * 1024 * 1024;
 
+/// Steps after which a session is written though its label is the same.
+const WRITE_EVERY: u64 = 16;
+
 struct Session {
     state: SessionState,
     used: u64,
+    /// Label and step as they were written last.
+    written: (Option<Label>, u64),
 }
 
-#[derive(Default)]
 struct Table {
     sessions: HashMap<String, Session>,
-    /// Keys that had to be forgotten, as a count: when it is not 0, an unknown key may be one.
-    forgotten: u64,
+    kept: Sessions,
     clock: u64,
-    /// Makers of scheduled jobs, by job id.
-    jobs: HashMap<String, Lineage>,
     /// Sessions that were allowed to schedule something a moment ago.
     scheduling: Vec<(String, Lineage, u64)>,
     /// Calls that a person was asked about.
@@ -68,7 +70,16 @@ impl Engine {
     pub(crate) fn load(settings: &Settings, facts: &Facts, home: &Home) -> Result<Self, String> {
         let places = places(facts, home);
         let bundle = bundle(settings, facts, places.clone())?;
-        Ok(Self { bundle, places, table: Mutex::default() })
+        let kept = Sessions::open(&home.sessions())?;
+        kept.prune()?;
+        let table = Table {
+            sessions: HashMap::new(),
+            kept,
+            clock: 0,
+            scheduling: Vec::new(),
+            asked: HashMap::new(),
+        };
+        Ok(Self { bundle, places, table: Mutex::new(table) })
     }
 
     /// Whether the settings make a bundle.
@@ -100,8 +111,9 @@ impl Engine {
             let lineage = session.state.lineage(&self.bundle, &action.origin);
             table.scheduling.push((key, lineage, now_ms));
         }
+        self.keep(&mut table, &action.origin.session_key, now_ms);
         if verdict.decision == Decision::Ask {
-            if table.asked.len() >= MAX_JOBS {
+            if table.asked.len() >= MAX_ASKED {
                 table.asked.clear();
             }
             let asked = Asked { action: action.clone(), verdict: verdict.clone() };
@@ -123,8 +135,9 @@ impl Engine {
         seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
         if verdict.effects.iter().any(|effect| matches!(effect, Effect::Schedule { .. })) {
             let lineage = session.state.lineage(&self.bundle, &action.origin);
-            table.scheduling.push((key, lineage, now_ms));
+            table.scheduling.push((key.clone(), lineage, now_ms));
         }
+        self.keep(&mut table, &key, now_ms);
     }
 
     /// Takes a result in. Returns the text that the model sees instead, when it must be another.
@@ -142,6 +155,7 @@ impl Engine {
             is_error: seen.is_error,
         };
         seawall_policy::observe(&self.bundle, &mut session.state, &observation, now_ms);
+        self.keep(&mut table, &key, now_ms);
         None
     }
 
@@ -184,6 +198,7 @@ impl Engine {
                     conversation,
                 };
                 seawall_policy::observe(&self.bundle, &mut session.state, &seen, now_ms);
+                self.keep(&mut table, &key, now_ms);
                 note(hook, &origin, now_ms)
             }
             "subagent_spawned" => {
@@ -196,6 +211,7 @@ impl Engine {
                     .to_owned();
                 if !child.is_empty() && child != parent {
                     self.inherit(&mut table, &child, &parent, &origin);
+                    self.keep(&mut table, &child, now_ms);
                 }
                 note(hook, &origin, now_ms)
             }
@@ -220,6 +236,7 @@ impl Engine {
                 {
                     let session = self.session(&mut table, &parent);
                     session.state.see(&label, "sub-agent");
+                    self.keep(&mut table, &parent, now_ms);
                 }
                 note(hook, &origin, now_ms)
             }
@@ -236,14 +253,9 @@ impl Engine {
                             || Lineage { trust: Some(Trust::Owner), ..Lineage::default() },
                             |(_, lineage, _)| lineage.clone(),
                         );
-                        if table.jobs.len() >= MAX_JOBS {
-                            table.jobs.clear();
-                        }
-                        table.jobs.insert(job, lineage);
+                        remember(table.kept.set_job(&job, Some(&lineage)));
                     }
-                    "removed" => {
-                        table.jobs.remove(&job);
-                    }
+                    "removed" => remember(table.kept.set_job(&job, None)),
                     _ => {}
                 }
                 note(hook, &origin, now_ms)
@@ -277,37 +289,74 @@ impl Engine {
         let clock = table.clock;
         if !table.sessions.contains_key(key) {
             if table.sessions.len() >= MAX_SESSIONS {
-                let oldest = table
-                    .sessions
-                    .iter()
-                    .min_by_key(|(_, session)| session.used)
-                    .map(|(key, _)| key.clone());
-                if let Some(oldest) = oldest {
-                    table.sessions.remove(&oldest);
-                    table.forgotten += 1;
+                self.make_room(table);
+            }
+            let state = match table.kept.load(key) {
+                Ok(Some(state)) => state,
+                Ok(None) => {
+                    let lineage = match SessionKind::of(key) {
+                        SessionKind::Cron => {
+                            job_of(key).and_then(|job| table.kept.job(job).ok().flatten())
+                        }
+                        _ => None,
+                    };
+                    lineage.map_or_else(SessionState::default, SessionState::inherit)
                 }
-            }
-            let lineage = match SessionKind::of(key) {
-                SessionKind::Cron => job_of(key).and_then(|job| table.jobs.get(job)).cloned(),
-                _ => None,
+                Err(why) => {
+                    // A past that cannot be read may be any: it counts as the worst.
+                    tracing::error!(error = %why, "a session's past cannot be read");
+                    let mut state = SessionState::default();
+                    state.see(
+                        &Label::new(Integrity::Outside, Confidentiality::Secret)
+                            .with("unreadable past"),
+                        "session",
+                    );
+                    state
+                }
             };
-            let mut state = lineage.map_or_else(SessionState::default, SessionState::inherit);
-            if table.forgotten > 0 {
-                let seen = Observation::Outside {
-                    category: "forgotten session".into(),
-                    text: String::new(),
-                    label: None,
-                };
-                seawall_policy::observe(&self.bundle, &mut state, &seen, 0);
-            }
-            table.sessions.insert(key.to_owned(), Session { state, used: clock });
+            let written = (state.label.clone(), state.step);
+            table.sessions.insert(key.to_owned(), Session { state, used: clock, written });
         }
-        let session = table
-            .sessions
-            .entry(key.to_owned())
-            .or_insert_with(|| Session { state: SessionState::default(), used: clock });
+        let session = table.sessions.entry(key.to_owned()).or_insert_with(|| Session {
+            state: SessionState::default(),
+            used: clock,
+            written: (None, 0),
+        });
         session.used = clock;
         session
+    }
+
+    /// Writes a session when it has to be.
+    fn keep(&self, table: &mut Table, key: &str, now_ms: u64) {
+        let Some(session) = table.sessions.get_mut(key) else { return };
+        let (label, step) = &session.written;
+        if *label == session.state.label && session.state.step < step.saturating_add(WRITE_EVERY) {
+            return;
+        }
+        match table.kept.save(key, &session.state, now_ms) {
+            Ok(()) => session.written = (session.state.label.clone(), session.state.step),
+            Err(why) => tracing::error!(error = %why, "a session was not written"),
+        }
+    }
+
+    /// Writes and forgets the session that was used least recently.
+    fn make_room(&self, table: &mut Table) {
+        let oldest = table
+            .sessions
+            .iter()
+            .min_by_key(|(_, session)| session.used)
+            .map(|(key, _)| key.clone());
+        if let Some((key, session)) = oldest.and_then(|key| table.sessions.remove_entry(&key)) {
+            remember(table.kept.save(&key, &session.state, crate::clock::now_ms()));
+        }
+    }
+
+    /// Writes every session: at the guard's end.
+    pub(crate) fn close(&self) {
+        let table = lock(&self.table);
+        for (key, session) in &table.sessions {
+            remember(table.kept.save(key, &session.state, crate::clock::now_ms()));
+        }
     }
 
     fn inherit(&self, table: &mut Table, child: &str, parent: &str, origin: &Origin) {
@@ -340,6 +389,13 @@ pub(crate) struct ResultSeen<'a> {
     pub(crate) params: &'a Value,
     pub(crate) text: &'a str,
     pub(crate) is_error: bool,
+}
+
+/// Says when something that should outlive the guard will not.
+fn remember(outcome: Result<(), String>) {
+    if let Err(why) = outcome {
+        tracing::error!(error = %why, "not written");
+    }
 }
 
 /// The job of `agent:ID:cron:JOB:…`.

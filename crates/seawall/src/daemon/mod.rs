@@ -10,6 +10,7 @@ mod guard;
 mod liveness;
 mod planes;
 pub(crate) mod protocol;
+mod sessions;
 mod status;
 mod tickets;
 pub(crate) mod tokens;
@@ -138,6 +139,7 @@ pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
         }
     }
     planes.close("Seawall is stopping");
+    guard.engine.close();
     note(&log, "guard.stopped", "the guard stopped").await?;
     log.close();
     Ok(())

@@ -1,0 +1,115 @@
+//! Sessions on disk: what a session has seen outlives the guard.
+//!
+//! A state is written when its label changed, before anything follows from the change, and
+//! otherwise every few steps; a guard that is killed loses provenance of the last few steps, never
+//! a label. SQLite without waiting for the disk (`synchronous = NORMAL`): that survives the end of
+//! the process at any instant, which is what happens; after a loss of power the newest labels can
+//! be missing.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use seawall_policy::SessionState;
+use seawall_policy::session::Lineage;
+use std::path::Path;
+
+/// Sessions that are kept. The least recently written go first.
+const MAX_KEPT: i64 = 4096;
+
+/// The table.
+pub(super) struct Sessions(Connection);
+
+impl Sessions {
+    /// Opens or makes the database.
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let open = || {
+            let connection = Connection::open(path)?;
+            connection.execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512;
+                 PRAGMA journal_size_limit = 8388608;
+                 CREATE TABLE IF NOT EXISTS sessions (key TEXT PRIMARY KEY, written INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
+                 CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, lineage TEXT NOT NULL) STRICT;",
+            )?;
+            Ok::<_, rusqlite::Error>(connection)
+        };
+        open().map(Self).map_err(|e| format!("sessions `{}`: {e}", path.display()))
+    }
+
+    /// A session that was kept. What cannot be read is an error: it is not a session without a
+    /// past.
+    pub(super) fn load(&self, key: &str) -> Result<Option<SessionState>, String> {
+        let text: Option<String> = self
+            .0
+            .prepare_cached("SELECT state FROM sessions WHERE key = ?1")
+            .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
+            .map_err(|e| e.to_string())?;
+        text.map(|text| serde_json::from_str(&text).map_err(|e| e.to_string())).transpose()
+    }
+
+    /// Keeps a session.
+    pub(super) fn save(&self, key: &str, state: &SessionState, now_ms: u64) -> Result<(), String> {
+        let text = serde_json::to_string(state).map_err(|e| e.to_string())?;
+        self.0
+            .prepare_cached(
+                "INSERT OR REPLACE INTO sessions(key, written, state) VALUES (?1, ?2, ?3)",
+            )
+            .and_then(|mut statement| statement.execute(params![key, now_ms.cast_signed(), text]))
+            .map(drop)
+            .map_err(|e| e.to_string())
+    }
+
+    /// Drops the oldest beyond the limit.
+    pub(super) fn prune(&self) -> Result<(), String> {
+        self.0
+            .execute(
+                "DELETE FROM sessions WHERE key NOT IN (SELECT key FROM sessions ORDER BY written DESC LIMIT ?1)",
+                [MAX_KEPT],
+            )
+            .map(drop)
+            .map_err(|e| e.to_string())
+    }
+
+    /// Who made a scheduled job.
+    pub(super) fn job(&self, id: &str) -> Result<Option<Lineage>, String> {
+        let text: Option<String> = self
+            .0
+            .prepare_cached("SELECT lineage FROM jobs WHERE id = ?1")
+            .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional())
+            .map_err(|e| e.to_string())?;
+        text.map(|text| serde_json::from_str(&text).map_err(|e| e.to_string())).transpose()
+    }
+
+    /// Remembers who made a job; none to forget it.
+    pub(super) fn set_job(&self, id: &str, lineage: Option<&Lineage>) -> Result<(), String> {
+        match lineage {
+            Some(lineage) => {
+                let text = serde_json::to_string(lineage).map_err(|e| e.to_string())?;
+                self.0.execute(
+                    "INSERT OR REPLACE INTO jobs(id, lineage) VALUES (?1, ?2)",
+                    params![id, text],
+                )
+            }
+            None => self.0.execute("DELETE FROM jobs WHERE id = ?1", [id]),
+        }
+        .map(drop)
+        .map_err(|e| e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seawall_model::label::{Confidentiality, Integrity, Label};
+
+    #[test]
+    fn a_label_outlives_the_guard_and_a_broken_row_is_no_clean_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sessions.db");
+        let mut state = SessionState::default();
+        state.see(&Label::new(Integrity::Outside, Confidentiality::Secret).with("web"), "page");
+        Sessions::open(&path).unwrap().save("a", &state, 1).unwrap();
+        let again = Sessions::open(&path).unwrap();
+        assert_eq!(again.load("a").unwrap().unwrap().label, state.label);
+        assert!(again.load("b").unwrap().is_none());
+        again.0.execute("UPDATE sessions SET state = 'x'", []).unwrap();
+        assert!(again.load("a").is_err());
+    }
+}
