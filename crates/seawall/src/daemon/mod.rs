@@ -103,7 +103,7 @@ pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
                     ToGuard::Redeem { id, claim } => {
                         let order = lock(&guard.tickets).redeem(&claim, now_ms());
                         let order = match order {
-                            Ok(order) => record_run(&log, &order).await.map(|()| order),
+                            Ok(order) => record_run(&log, &order).await.map(|()| Box::new(order)),
                             Err(why) => Err(why),
                         };
                         control.send(&FromGuard::Redeemed { id, order }, &[]).await.map_err(|e| e.to_string())?;

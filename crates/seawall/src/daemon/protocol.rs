@@ -105,7 +105,7 @@ pub(crate) enum FromGuard {
         /// Echoed.
         id: u64,
         /// What to start, or why not.
-        order: Result<RunOrder, String>,
+        order: Result<Box<RunOrder>, String>,
     },
     /// Answer to [`ToGuard::Ask`].
     Answer {

@@ -164,9 +164,11 @@ impl Facts {
             }
             providers.extend(object(scope.get("models")).filter_map(|(name, _)| provider_of(name)));
         }
-        providers.extend(object(config.pointer("/models/providers")).filter_map(
-            |(name, provider)| provider.get("baseUrl").is_none().then(|| name.clone()),
-        ));
+        providers.extend(
+            object(config.pointer("/models/providers"))
+                .filter(|(_, provider)| provider.get("baseUrl").is_none())
+                .map(|(name, _)| name.clone()),
+        );
         let own_url =
             |name: &str| config.pointer(&format!("/models/providers/{name}/baseUrl")).is_some();
         for name in providers.iter().filter(|name| !own_url(name)) {

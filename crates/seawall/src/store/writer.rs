@@ -47,7 +47,7 @@ pub(crate) enum StoreError {
 }
 
 enum Message {
-    Append(Event, oneshot::Sender<Result<u64, LogError>>),
+    Append(Box<Event>, oneshot::Sender<Result<u64, LogError>>),
     Stop,
 }
 
@@ -111,7 +111,7 @@ impl EventLog for Store {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             self.queue
-                .send(Message::Append(event, reply))
+                .send(Message::Append(Box::new(event), reply))
                 .await
                 .map_err(|_| LogError("the log is closed".into()))?;
             answer.await.map_err(|_| LogError("the log's writer is gone".into()))?
@@ -183,10 +183,10 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: &mut Vec<(Event, oneshot::Sender<Result<u64, LogError>>)>) {
+    fn commit(&mut self, batch: &mut Vec<(Box<Event>, oneshot::Sender<Result<u64, LogError>>)>) {
         let mut head = Head { seq: self.head.seq, hash: self.head.hash };
         let first = head.seq + 1;
-        let written = self.write(batch.iter().map(|(event, _)| event), &mut head);
+        let written = self.write(batch.iter().map(|(event, _)| &**event), &mut head);
         match written {
             Ok(()) => {
                 self.head = head;

@@ -20,7 +20,7 @@ const MCP: &str = "mcp:";
 /// A claim on its way to the guard.
 pub(super) struct Claimed {
     pub(super) claim: Claim,
-    pub(super) reply: oneshot::Sender<Result<RunOrder, String>>,
+    pub(super) reply: oneshot::Sender<Result<Box<RunOrder>, String>>,
 }
 
 /// What the guard has to hear.

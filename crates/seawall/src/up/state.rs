@@ -61,7 +61,7 @@ pub(super) struct State {
     applying_guard: bool,
     is_alive: bool,
     kernel: PlaneStatus,
-    orders: HashMap<u64, oneshot::Sender<Result<RunOrder, String>>>,
+    orders: HashMap<u64, oneshot::Sender<Result<Box<RunOrder>, String>>>,
     answers: HashMap<u64, oneshot::Sender<Value>>,
 }
 
@@ -185,7 +185,7 @@ impl State {
 
     pub(super) fn wait_for_order(
         &mut self,
-        reply: oneshot::Sender<Result<RunOrder, String>>,
+        reply: oneshot::Sender<Result<Box<RunOrder>, String>>,
     ) -> u64 {
         self.ids += 1;
         self.orders.retain(|_, reply| !reply.is_closed());
@@ -193,7 +193,7 @@ impl State {
         self.ids
     }
 
-    pub(super) fn redeemed(&mut self, id: u64, order: Result<RunOrder, String>) {
+    pub(super) fn redeemed(&mut self, id: u64, order: Result<Box<RunOrder>, String>) {
         if let Some(reply) = self.orders.remove(&id) {
             let _ = reply.send(order);
         }
