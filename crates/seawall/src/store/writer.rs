@@ -46,6 +46,9 @@ pub(crate) enum StoreError {
     },
 }
 
+/// An event and who waits for it.
+type Waiting = (Box<Event>, oneshot::Sender<Result<u64, LogError>>);
+
 enum Message {
     Append(Box<Event>, oneshot::Sender<Result<u64, LogError>>),
     Stop,
@@ -183,7 +186,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: &mut Vec<(Box<Event>, oneshot::Sender<Result<u64, LogError>>)>) {
+    fn commit(&mut self, batch: &mut Vec<Waiting>) {
         let mut head = Head { seq: self.head.seq, hash: self.head.hash };
         let first = head.seq + 1;
         let written = self.write(batch.iter().map(|(event, _)| &**event), &mut head);
