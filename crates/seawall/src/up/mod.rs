@@ -56,9 +56,9 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
     let door = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|e| {
         format!("port {port} is taken ({e}); stop what listens there (`ss -tlnp`), or set another `gateway.port`")
     })?;
+    let kernel = gateway::probe(&std::env::temp_dir())?;
     prepared.home.create()?;
     let _lock = take_lock(&prepared.home.lock())?;
-    let kernel = gateway::probe(prepared.home.dir())?;
     let snapshots = Snapshots::at(prepared.home.snapshots());
     snapshots.install(&prepared.rendered, &prepared.facts)?;
     crate::daemon::tokens::ensure(&prepared.home)?;
