@@ -4,10 +4,8 @@ import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 import { registerSandboxBackend } from "openclaw/plugin-sdk/sandbox";
 
 // src/backend.ts
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  createRemoteShellSandboxFsBridge,
   resolveReadOnlyWorkspaceSkillMounts
 } from "openclaw/plugin-sdk/sandbox";
 
@@ -17,6 +15,8 @@ var PROTOCOL = 1;
 var RUN_DIR = "/run/seawall";
 var GUARD_SOCKET = `${RUN_DIR}/guard.sock`;
 var LAUNCHER = `${RUN_DIR}/bin/seawall`;
+var WORKDIR = "/workspace";
+var AGENT_DIR = "/agent";
 var MAX_FRAME = 16 * 1024 * 1024;
 var DEFAULT_DEADLINE_MS = 2e3;
 var DEADLINE_RANGE_MS = { min: 50, max: 1e4 };
@@ -30,6 +30,150 @@ var MAX_REASON = 4096;
 var MAX_PERMITS = 4096;
 var PERMIT_TTL_MS = 3e4;
 var OBSERVE = { total: 256 * 1024, text: 64 * 1024, depth: 6, width: 100 };
+
+// src/files/bridge.ts
+import {
+  createRemoteShellSandboxFsBridge
+} from "openclaw/plugin-sdk/sandbox";
+var FILE_IDENTITY = /* @__PURE__ */ Symbol.for("openclaw.sandboxFileIdentity");
+var SKILL_FOLDERS = ["skills", ".agents/skills", ".openclaw/sandbox-skills/skills"];
+function workerMounts(sandbox, readOnly) {
+  const agent = sandbox.workspaceAccess !== "none" && sandbox.agentWorkspaceDir !== sandbox.workspaceDir;
+  const roots = agent ? [WORKDIR, AGENT_DIR] : [WORKDIR];
+  return {
+    mounts: [
+      { root: WORKDIR, writable: sandbox.workspaceAccess !== "ro" },
+      ...agent ? [{ root: AGENT_DIR, writable: sandbox.workspaceAccess === "rw" }] : [],
+      ...readOnly.map((mount) => ({ root: mount.containerPath, writable: false }))
+    ],
+    protected: roots.flatMap((root) => SKILL_FOLDERS.map((folder) => `${root}/${folder}`))
+  };
+}
+function makeBridge(sandbox, ask) {
+  const paths = createRemoteShellSandboxFsBridge({
+    sandbox,
+    runtime: {
+      remoteWorkspaceDir: WORKDIR,
+      remoteAgentWorkspaceDir: AGENT_DIR,
+      runRemoteShellScript: () => Promise.reject(new Error("Seawall runs no file scripts"))
+    }
+  });
+  const inside = ({ filePath, cwd }) => paths.resolvePath({ filePath, ...cwd === void 0 ? {} : { cwd } }).containerPath;
+  const pin = (pinned) => pinned === void 0 ? {} : { pinned };
+  const bytes = (content) => typeof content.data === "string" ? Buffer.from(content.data, content.encoding ?? "utf8") : content.data;
+  const bridge = {
+    get pathMappings() {
+      return paths["pathMappings"];
+    },
+    resolvePath: paths.resolvePath.bind(paths),
+    async [FILE_IDENTITY](where) {
+      const { answer } = await ask({ op: "identity", path: inside(where) }, void 0, where.signal);
+      return known(answer.path);
+    },
+    async resolvePinnedMutationTarget(where) {
+      const { answer } = await ask(
+        { op: "pin", path: inside(where), directory: where.action === "mkdir" },
+        void 0,
+        where.signal
+      );
+      return { policyPath: known(answer.policyPath), pinnedPath: known(answer.path) };
+    },
+    async readDirectory(where) {
+      const { answer } = await ask({ op: "list", path: inside(where) }, void 0, where.signal);
+      return known(answer.entries);
+    },
+    async readFile(where) {
+      return (await bridge.readFileWithSource(where)).data;
+    },
+    async readFileWithSource(where) {
+      if (where.maxBytes !== void 0 && !(Number.isSafeInteger(where.maxBytes) && where.maxBytes >= 0)) {
+        throw new RangeError("Sandbox file read limit must be a non-negative safe integer.");
+      }
+      const path = inside(where);
+      const { answer, data } = await ask(
+        { op: "read", path, ...where.maxBytes === void 0 ? {} : { max: where.maxBytes } },
+        void 0,
+        where.signal
+      );
+      const logical = known(answer.policyPath);
+      return {
+        data,
+        canonicalPath: known(answer.path),
+        ...logical.startsWith(`${WORKDIR}/`) ? { workspaceRelativePath: logical.slice(WORKDIR.length + 1) } : {}
+      };
+    },
+    async copyFile(p) {
+      const from = inside({ filePath: p.sourcePath, cwd: p.cwd });
+      const to = inside({ filePath: p.destinationPath, cwd: p.cwd });
+      await ask(
+        { op: "copy", from, to, mkdir: p.mkdir !== false, ...pin(p.pinnedPath) },
+        void 0,
+        p.signal
+      );
+    },
+    async writeFile(content) {
+      await ask(
+        {
+          op: "write",
+          path: inside(content),
+          mkdir: content.mkdir !== false,
+          ...pin(content.pinnedPath)
+        },
+        bytes(content),
+        content.signal
+      );
+    },
+    async createFileExclusive(content) {
+      const { answer } = await ask(
+        {
+          op: "create",
+          path: inside(content),
+          mkdir: content.mkdir !== false,
+          ...pin(content.pinnedPath)
+        },
+        bytes(content),
+        content.signal
+      );
+      return known(answer.created) ? "created" : "exists";
+    },
+    async mkdirp(where) {
+      await ask(
+        { op: "mkdir", path: inside(where), ...pin(where.pinnedPath) },
+        void 0,
+        where.signal
+      );
+    },
+    async remove(where) {
+      await ask(
+        {
+          op: "remove",
+          path: inside(where),
+          recursive: where.recursive === true,
+          force: where.force !== false,
+          ...pin(where.pinnedPath)
+        },
+        void 0,
+        where.signal
+      );
+    },
+    async rename(p) {
+      const from = inside({ filePath: p.from, cwd: p.cwd });
+      const to = inside({ filePath: p.to, cwd: p.cwd });
+      await ask({ op: "rename", from, to }, void 0, p.signal);
+    },
+    async stat(where) {
+      const { answer } = await ask({ op: "stat", path: inside(where) }, void 0, where.signal);
+      const kind = known(answer.kind);
+      if (kind === "missing") return null;
+      return { type: kind, size: known(answer.size), mtimeMs: known(answer.mtimeMs) };
+    }
+  };
+  return bridge;
+}
+function known(value) {
+  if (value === void 0) throw new Error("the file worker left something out");
+  return value;
+}
 
 // src/link.ts
 import { createConnection } from "node:net";
@@ -63,7 +207,7 @@ function count(fields, key) {
 }
 var DECISIONS = ["allow", "rewrite", "ask", "deny"];
 function verdict(fields) {
-  const decision = DECISIONS.find((known) => known === fields["decision"]);
+  const decision = DECISIONS.find((known2) => known2 === fields["decision"]);
   if (decision === void 0) throw new FrameError("`decision` is none of the four");
   const out = {
     type: "verdict",
@@ -488,11 +632,8 @@ function canAsk(origin) {
 }
 
 // src/backend.ts
-var WORKDIR = "/workspace";
-var AGENT_DIR = "/agent";
 var CLIENT_ENV = { PATH: "/usr/bin:/bin" };
 var CONFIG_LABEL = "fresh-per-run";
-var MAX_OUTPUT = 64 * 1024 * 1024;
 var manager = {
   describeRuntime: ({ entry }) => Promise.resolve({
     running: true,
@@ -502,10 +643,11 @@ var manager = {
   // Nothing outlives a run.
   removeRuntime: () => Promise.resolve()
 };
-function makeFactory(link, launcher) {
+function makeFactory(link, launcher, pool) {
   return async (params) => {
     const runtimeId = `seawall-${createHash("sha256").update(params.scopeKey).digest("hex").slice(0, 16)}`;
     const origin = { agentId: agentOf(params.sessionKey), sessionKey: params.sessionKey };
+    const key = JSON.stringify([params.sessionKey, params.scopeKey, params.workspaceDir, params.agentWorkspaceDir, params.cfg, readOnlyMounts(params)]);
     async function prepare(run) {
       try {
         const { ticket } = await link.ask({
@@ -558,22 +700,19 @@ function makeFactory(link, launcher) {
         link.observe("exec_finished", origin, { status, exitCode, timedOut, run: token });
         return Promise.resolve();
       },
-      async runShellCommand(command) {
-        const argv = await prepare({
-          purpose: "files",
-          command: command.script,
-          args: command.args ?? []
-        });
-        return await runClient(argv, command);
-      },
-      createFsBridge: ({ sandbox }) => createRemoteShellSandboxFsBridge({
+      // OpenClaw calls this for its own file bridge only, which is not used here.
+      runShellCommand: () => Promise.reject(new Error("Seawall runs no file scripts: files go through its file worker")),
+      createFsBridge: ({ sandbox }) => makeBridge(
         sandbox,
-        runtime: {
-          remoteWorkspaceDir: WORKDIR,
-          remoteAgentWorkspaceDir: AGENT_DIR,
-          runRemoteShellScript: (command) => handle.runShellCommand(command)
-        }
-      })
+        (request, data, signal) => pool.ask(
+          key,
+          () => prepare({ purpose: "file_worker", command: "" }),
+          workerMounts(sandbox, readOnlyMounts(params)),
+          request,
+          data,
+          signal
+        )
+      )
     };
     return handle;
   };
@@ -601,40 +740,214 @@ function innerEnv(env, params) {
   else inner["PATH"] = configured;
   return inner;
 }
-function runClient(argv, command) {
-  return new Promise((resolve, reject) => {
+
+// src/files/worker.ts
+import { spawn } from "node:child_process";
+var VERSION = 1;
+var LENGTHS = 8;
+var MAX_HEAD = 16 * 1024 * 1024;
+var MAX_DATA = 64 * 1024 * 1024;
+var OPERATION_MS = 3e4;
+var MAX_SAID = 2048;
+var FileError = class extends Error {
+  name = "FileError";
+  code;
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+};
+var Worker = class {
+  child;
+  waiting = [];
+  busy;
+  timer;
+  held = [];
+  size = 0;
+  said = "";
+  over;
+  constructor(argv, env, hello) {
     const [program = "", ...args] = argv;
-    const child = spawn(program, args, {
-      cwd: "/",
-      env: { ...CLIENT_ENV },
-      stdio: ["pipe", "pipe", "pipe"],
-      ...command.signal ? { signal: command.signal } : {}
+    this.child = spawn(program, args, { cwd: "/", env, stdio: ["pipe", "pipe", "pipe"] });
+    this.child.stdout.on("data", (chunk) => this.take(chunk));
+    this.child.stderr.on("data", (chunk) => {
+      if (this.said.length < MAX_SAID) this.said += chunk.toString("utf8").slice(0, MAX_SAID);
     });
-    const out = [];
-    const err = [];
-    let size = 0;
-    const keep = (into) => (chunk) => {
-      size += chunk.length;
-      if (size > MAX_OUTPUT) child.kill("SIGKILL");
-      else into.push(chunk);
-    };
-    child.stdout.on("data", keep(out));
-    child.stderr.on("data", keep(err));
-    child.on("error", reject);
-    child.stdin.on("error", () => {
+    this.child.stdin.on("error", () => {
     });
-    child.stdin.end(command.stdin ?? "");
-    child.on("close", (code) => {
-      const result = { stdout: Buffer.concat(out), stderr: Buffer.concat(err), code: code ?? 1 };
-      if (size > MAX_OUTPUT) return reject(new Error("Seawall stopped a file script: too much output"));
-      if (result.code !== 0 && !command.allowFailure) {
-        const said = result.stderr.toString("utf8").trim();
-        return reject(Object.assign(new Error(said || `exit ${result.code}`), result));
+    this.child.on("error", (error) => this.end(error));
+    this.child.on("close", () => {
+      const said = this.said.trim();
+      this.end(new Error(`the file worker ended${said ? `: ${said}` : ""}`));
+    });
+    this.child.unref();
+    for (const pipe of [this.child.stdin, this.child.stdout, this.child.stderr]) {
+      pipe.unref?.();
+    }
+    this.ask({ op: "hello", version: VERSION, ...hello }).catch(() => {
+    });
+  }
+  get ended() {
+    return this.over !== void 0;
+  }
+  get idle() {
+    return this.busy === void 0 && this.waiting.length === 0;
+  }
+  /** Does one operation; in the order in which they are asked for. */
+  ask(request, data, signal) {
+    return new Promise((resolve, reject) => {
+      if (this.over) return reject(this.over);
+      if (signal?.aborted) return reject(new Error("the operation was cancelled"));
+      const head = Buffer.from(JSON.stringify(request));
+      const length = data?.length ?? 0;
+      if (head.length > MAX_HEAD || length > MAX_DATA) {
+        return reject(new FileError("EFBIG", `${length} bytes are more than the file tools take`));
       }
-      resolve(result);
+      const lengths = Buffer.alloc(LENGTHS);
+      lengths.writeUInt32BE(head.length);
+      lengths.writeUInt32BE(length, 4);
+      const entry = {
+        message: data ? [lengths, head, data] : [lengths, head],
+        resolve,
+        reject
+      };
+      signal?.addEventListener(
+        "abort",
+        () => {
+          const at = this.waiting.indexOf(entry);
+          if (at >= 0) this.waiting.splice(at, 1);
+          reject(new Error("the operation was cancelled"));
+        },
+        { once: true }
+      );
+      this.waiting.push(entry);
+      this.next();
     });
-  });
-}
+  }
+  /** Ends the worker and with it its sandbox. */
+  end(why = new Error("the file worker was stopped")) {
+    if (this.over) return;
+    this.over = why;
+    clearTimeout(this.timer);
+    this.child.stdin.destroy();
+    this.child.kill("SIGKILL");
+    const all = this.busy ? [this.busy, ...this.waiting] : [...this.waiting];
+    this.busy = void 0;
+    this.waiting.length = 0;
+    for (const entry of all) entry.reject(why);
+  }
+  next() {
+    if (this.busy || this.over) return;
+    const entry = this.waiting.shift();
+    if (!entry) return;
+    this.busy = entry;
+    this.timer = setTimeout(
+      () => this.end(new Error(`a file operation took more than ${OPERATION_MS} ms`)),
+      OPERATION_MS
+    );
+    for (const part of entry.message) this.child.stdin.write(part);
+  }
+  take(chunk) {
+    this.held.push(chunk);
+    this.size += chunk.length;
+    if (this.size < LENGTHS) return;
+    if (this.held.length > 1 && (this.held[0]?.length ?? 0) < LENGTHS) {
+      this.held = [Buffer.concat(this.held)];
+    }
+    const first = this.held[0];
+    const head = first.readUInt32BE();
+    const data = first.readUInt32BE(4);
+    if (head > MAX_HEAD || data > MAX_DATA) return this.end(new Error("the file worker sent nonsense"));
+    const total = LENGTHS + head + data;
+    if (this.size < total) return;
+    const all = this.held.length === 1 ? first : Buffer.concat(this.held);
+    const entry = this.busy;
+    if (all.length > total || !entry) return this.end(new Error("the file worker spoke unasked"));
+    this.held = [];
+    this.size = 0;
+    this.busy = void 0;
+    clearTimeout(this.timer);
+    try {
+      const reply = JSON.parse(all.toString("utf8", LENGTHS, LENGTHS + head));
+      if (reply.ok === true && typeof reply.answer === "object" && reply.answer !== null) {
+        entry.resolve({ answer: reply.answer, data: all.subarray(LENGTHS + head) });
+      } else if (reply.ok === false) {
+        entry.reject(new FileError(String(reply.error?.code), String(reply.error?.message)));
+      } else {
+        throw new Error("neither");
+      }
+    } catch {
+      entry.reject(new Error("the file worker sent nonsense"));
+      return this.end(new Error("the file worker sent nonsense"));
+    }
+    this.next();
+  }
+};
+
+// src/files/pool.ts
+var IDLE_MS = 6e4;
+var MAX_WORKERS = 32;
+var Pool = class {
+  kept = /* @__PURE__ */ new Map();
+  env;
+  constructor(env) {
+    this.env = env;
+  }
+  /** Does one operation in the worker of `key`. What fails to start is tried anew next time. */
+  async ask(key, prepare, hello, request, data, signal) {
+    try {
+      const worker = await this.worker(key, prepare, hello);
+      return await worker.ask(request, data, signal);
+    } catch (error) {
+      if (error instanceof FileError) {
+        throw Object.assign(new Error(error.message, { cause: error }), { code: error.code });
+      }
+      throw new Error(`Seawall could not reach the files of this session: ${text(error)}`, { cause: error });
+    }
+  }
+  endAll() {
+    for (const key of [...this.kept.keys()]) this.drop(key);
+  }
+  async worker(key, prepare, hello) {
+    const known2 = this.kept.get(key);
+    if (known2) {
+      const worker2 = await known2.worker;
+      if (!worker2.ended) {
+        known2.timer.refresh();
+        if (this.kept.get(key) === known2) {
+          this.kept.delete(key);
+          this.kept.set(key, known2);
+        }
+        return worker2;
+      }
+      if (this.kept.get(key) === known2) this.drop(key);
+      return this.worker(key, prepare, hello);
+    }
+    for (const oldest of this.kept.keys()) {
+      if (this.kept.size < MAX_WORKERS) break;
+      this.drop(oldest);
+    }
+    const worker = prepare().then((argv) => new Worker(argv, this.env, hello));
+    const timer = setTimeout(() => this.drop(key), IDLE_MS).unref();
+    const fresh = { worker, timer };
+    this.kept.set(key, fresh);
+    worker.catch(() => {
+      if (this.kept.get(key) === fresh) this.drop(key);
+    });
+    return worker;
+  }
+  drop(key) {
+    const known2 = this.kept.get(key);
+    if (!known2) return;
+    this.kept.delete(key);
+    clearTimeout(known2.timer);
+    known2.worker.then(
+      (worker) => worker.end(),
+      () => {
+      }
+    );
+  }
+};
 
 // src/gate.ts
 import { randomUUID } from "node:crypto";
@@ -963,6 +1276,7 @@ function sharedOf() {
   return shared[SHARED] ??= {
     bootId: randomUUID2(),
     permits: new Permits(),
+    files: new Pool(CLIENT_ENV),
     links: /* @__PURE__ */ new Map()
   };
 }
@@ -997,7 +1311,7 @@ var index_default = definePluginEntry({
     const link = linkOf(api, setting(api, "guardSocket", GUARD_SOCKET));
     const launcher = setting(api, "launcher", LAUNCHER);
     const dispose = registerSandboxBackend(PLUGIN_ID, {
-      factory: makeFactory(link, launcher),
+      factory: makeFactory(link, launcher, sharedOf().files),
       manager,
       resolveWorkdir: () => WORKDIR,
       capabilities: { readOnlyResourceMounts: true }
@@ -1026,6 +1340,7 @@ var index_default = definePluginEntry({
       stop() {
         if (held) link.release();
         held = false;
+        sharedOf().files.endAll();
         dispose();
       }
     });

@@ -2,38 +2,29 @@
 // launcher outside the gateway. The command line that OpenClaw starts holds a ticket and nothing
 // of the call: no environment, no path, no word of the model's.
 
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   type BackendHandle,
   type BackendManager,
   type BackendParams,
-  createRemoteShellSandboxFsBridge,
   type HostMount,
   resolveReadOnlyWorkspaceSkillMounts,
-  type ShellCommand,
-  type ShellResult,
 } from "openclaw/plugin-sdk/sandbox";
-import { PLUGIN_ID } from "./constants.ts";
+import { AGENT_DIR, PLUGIN_ID, WORKDIR } from "./constants.ts";
+import { makeBridge, workerMounts } from "./files/bridge.ts";
+import type { Pool } from "./files/pool.ts";
 import type { Origin, RunRequest } from "./frames.ts";
 import { GuardError, type Link } from "./link.ts";
 import { agentOf } from "./origin.ts";
 
-/** Where a run finds the session's folder, and the agent's own when it is another. */
-export const WORKDIR = "/workspace";
-export const AGENT_DIR = "/agent";
-
 /** All that the client of the launcher gets as environment; the run's own comes by the ticket. */
-const CLIENT_ENV = { PATH: "/usr/bin:/bin" };
+export const CLIENT_ENV = { PATH: "/usr/bin:/bin" };
 
 /**
  * Tells OpenClaw whether a runtime is still what the configuration asks for. Every run is made
  * from the configuration of the moment, so that nothing can be left over from an older one.
  */
 const CONFIG_LABEL = "fresh-per-run";
-
-/** Most that a file script may print; OpenClaw's own limit for a read is below. */
-const MAX_OUTPUT = 64 * 1024 * 1024;
 
 /** OpenClaw calls this in the gateway and in its command line alike, so it holds no state. */
 export const manager: BackendManager = {
@@ -47,10 +38,13 @@ export const manager: BackendManager = {
   removeRuntime: () => Promise.resolve(),
 };
 
-export function makeFactory(link: Link, launcher: string) {
+export function makeFactory(link: Link, launcher: string, pool: Pool) {
   return async (params: BackendParams): Promise<BackendHandle> => {
     const runtimeId = `seawall-${createHash("sha256").update(params.scopeKey).digest("hex").slice(0, 16)}`;
     const origin: Origin = { agentId: agentOf(params.sessionKey), sessionKey: params.sessionKey };
+
+    // The factory runs at the start of every turn; a sandbox that looks the same is the same.
+    const key = JSON.stringify([params.sessionKey, params.scopeKey, params.workspaceDir, params.agentWorkspaceDir, params.cfg, readOnlyMounts(params)]);
 
     async function prepare(run: Partial<RunRequest> & Pick<RunRequest, "purpose" | "command">) {
       try {
@@ -108,24 +102,21 @@ export function makeFactory(link: Link, launcher: string) {
         return Promise.resolve();
       },
 
-      async runShellCommand(command) {
-        const argv = await prepare({
-          purpose: "files",
-          command: command.script,
-          args: command.args ?? [],
-        });
-        return await runClient(argv, command);
-      },
+      // OpenClaw calls this for its own file bridge only, which is not used here.
+      runShellCommand: () =>
+        Promise.reject(new Error("Seawall runs no file scripts: files go through its file worker")),
 
       createFsBridge: ({ sandbox }) =>
-        createRemoteShellSandboxFsBridge({
-          sandbox,
-          runtime: {
-            remoteWorkspaceDir: WORKDIR,
-            remoteAgentWorkspaceDir: AGENT_DIR,
-            runRemoteShellScript: (command) => handle.runShellCommand(command),
-          },
-        }),
+        makeBridge(sandbox, (request, data, signal) =>
+          pool.ask(
+            key,
+            () => prepare({ purpose: "file_worker", command: "" }),
+            workerMounts(sandbox, readOnlyMounts(params)),
+            request,
+            data,
+            signal,
+          ),
+        ),
     };
     return handle;
   };
@@ -161,40 +152,4 @@ function innerEnv(env: Record<string, string>, params: BackendParams): Record<st
   if (configured === undefined) delete inner["PATH"];
   else inner["PATH"] = configured;
   return inner;
-}
-
-function runClient(argv: string[], command: ShellCommand): Promise<ShellResult> {
-  return new Promise((resolve, reject) => {
-    const [program = "", ...args] = argv;
-    const child = spawn(program, args, {
-      cwd: "/",
-      env: { ...CLIENT_ENV },
-      stdio: ["pipe", "pipe", "pipe"],
-      ...(command.signal ? { signal: command.signal } : {}),
-    });
-    const out: Buffer[] = [];
-    const err: Buffer[] = [];
-    let size = 0;
-    const keep = (into: Buffer[]) => (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > MAX_OUTPUT) child.kill("SIGKILL");
-      else into.push(chunk);
-    };
-    child.stdout.on("data", keep(out));
-    child.stderr.on("data", keep(err));
-    child.on("error", reject);
-    child.stdin.on("error", () => {
-      // The script may end without reading all of its input.
-    });
-    child.stdin.end(command.stdin ?? "");
-    child.on("close", (code) => {
-      const result = { stdout: Buffer.concat(out), stderr: Buffer.concat(err), code: code ?? 1 };
-      if (size > MAX_OUTPUT) return reject(new Error("Seawall stopped a file script: too much output"));
-      if (result.code !== 0 && !command.allowFailure) {
-        const said = result.stderr.toString("utf8").trim();
-        return reject(Object.assign(new Error(said || `exit ${result.code}`), result));
-      }
-      resolve(result);
-    });
-  });
 }

@@ -15,6 +15,10 @@ export const GUARD_SOCKET = `${RUN_DIR}/guard.sock`;
 /** The program that starts a tool run when it is shown a ticket. */
 export const LAUNCHER = `${RUN_DIR}/bin/seawall`;
 
+/** Where a run finds the session's folder, and the agent's own when it is another. */
+export const WORKDIR = "/workspace";
+export const AGENT_DIR = "/agent";
+
 /** Longest frame in bytes, the same on both sides. */
 export const MAX_FRAME = 16 * 1024 * 1024;
 

@@ -3,8 +3,9 @@
 import { randomUUID } from "node:crypto";
 import { definePluginEntry, type PluginApi } from "openclaw/plugin-sdk/plugin-entry";
 import { registerSandboxBackend } from "openclaw/plugin-sdk/sandbox";
-import { makeFactory, manager, WORKDIR } from "./backend.ts";
-import { GUARD_SOCKET, LAUNCHER, PLUGIN_ID } from "./constants.ts";
+import { CLIENT_ENV, makeFactory, manager } from "./backend.ts";
+import { GUARD_SOCKET, LAUNCHER, PLUGIN_ID, WORKDIR } from "./constants.ts";
+import { Pool } from "./files/pool.ts";
 import { makeGate } from "./gate.ts";
 import { Link } from "./link.ts";
 import { registerObservers } from "./observe.ts";
@@ -22,6 +23,7 @@ const SHARED = Symbol.for(`${PLUGIN_ID}.${process.env["SEAWALL_PLUGIN_VERSION"] 
 interface Shared {
   bootId: string;
   permits: Permits;
+  files: Pool;
   links: Map<string, Link>;
 }
 
@@ -31,6 +33,7 @@ function sharedOf(): Shared {
   return (shared[SHARED] ??= {
     bootId: randomUUID(),
     permits: new Permits(),
+    files: new Pool(CLIENT_ENV),
     links: new Map(),
   });
 }
@@ -74,7 +77,7 @@ export default definePluginEntry({
     // loaded for "discovery": what is registered in "full" only is never asked about their calls.
     // Nothing here connects before it is used, so that the command line may load it too.
     const dispose = registerSandboxBackend(PLUGIN_ID, {
-      factory: makeFactory(link, launcher),
+      factory: makeFactory(link, launcher, sharedOf().files),
       manager,
       resolveWorkdir: () => WORKDIR,
       capabilities: { readOnlyResourceMounts: true },
@@ -106,6 +109,7 @@ export default definePluginEntry({
       stop() {
         if (held) link.release();
         held = false;
+        sharedOf().files.endAll();
         dispose();
       },
     });

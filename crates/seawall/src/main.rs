@@ -5,6 +5,7 @@ mod clock;
 mod cmd;
 mod daemon;
 mod deploy;
+mod fsworker;
 mod home;
 mod render;
 mod settings;
@@ -38,6 +39,9 @@ enum Command {
     Start(cmd::start::Args),
     /// Print a completion script for a shell.
     Completions(cmd::completions::Args),
+    /// File operations of a session, on standard input and output, inside its sandbox.
+    #[command(hide = true)]
+    Fsworker,
 }
 
 fn main() -> ExitCode {
@@ -54,5 +58,6 @@ fn main() -> ExitCode {
         Command::Guard(args) => cmd::guard::run(args),
         Command::Start(args) => cmd::start::run(&args),
         Command::Completions(args) => cmd::completions::run::<Cli>(&args),
+        Command::Fsworker => cmd::fsworker::run(),
     }
 }

@@ -229,7 +229,7 @@ export class Gateway {
   }
 
   /** A turn as the command line makes it. */
-  async turn(message: string, session = randomUUID(), more = {}): Promise<Turn> {
+  async turn(message: string, session: string = randomUUID(), more = {}): Promise<Turn> {
     const answer = (await this.rpc("agent", {
       message,
       agentId: "main",
@@ -244,7 +244,7 @@ export class Gateway {
   }
 
   /** A turn as the web chat makes it. */
-  async chat(message: string, session = randomUUID()): Promise<string> {
+  async chat(message: string, session: string = randomUUID()): Promise<string> {
     const sessionKey = `agent:main:${session}`;
     const done = new Promise<string>((finish) => {
       const off = this.onEvent((event, payload) => {

@@ -87,6 +87,9 @@ export class ScriptedModel {
       ? (JSON.parse(Buffer.from(script[1], "base64").toString("utf8")) as Array<{ tool: string; args: unknown }>)
       : [];
     const call = calls[results.length];
+    // A background command's id is known only from the result that started it.
+    const seen = results.map((message) => textOf(message.content)).join("\n");
+    const session = /session[: ]+([\w-]+)/i.exec(seen)?.[1] ?? "";
     if (!call || start !== scripted) {
       return { content: `DONE ${results.map((message) => textOf(message.content)).join(" ¦ ")}` };
     }
@@ -96,7 +99,7 @@ export class ScriptedModel {
           index: 0,
           id: `call_${scripted}_${results.length}_${Math.random().toString(36).slice(2)}`,
           type: "function",
-          function: { name: call.tool, arguments: JSON.stringify(call.args) },
+          function: { name: call.tool, arguments: JSON.stringify(call.args).replaceAll("$SESSION", session) },
         },
       ],
     };
