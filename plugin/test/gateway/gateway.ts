@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ScriptedGuard } from "../guard.ts";
+import { type Script, ScriptedGuard } from "../guard.ts";
 import { makeLauncher } from "./launcher.ts";
 import { ScriptedModel } from "./model.ts";
 
@@ -25,6 +25,7 @@ export interface Options {
   /** Further configuration, merged at the top level. */
   config?: Record<string, unknown>;
   sandbox?: Record<string, unknown>;
+  script?: Partial<Script>;
   env?: Record<string, string>;
 }
 
@@ -70,7 +71,7 @@ export class Gateway {
     const launcher = await makeLauncher(dir);
     const bin = process.env["SEAWALL_BIN"];
     if (bin) await writeFile(join(dir, "seawall-bin"), bin);
-    this.guard.script = { mode: "allow", ticket: launcher.ticket };
+    this.guard.script = { mode: "allow", ticket: launcher.ticket, ...options.script };
     await this.guard.start();
     await this.model.start(BASE_PORT + 1);
     const config = {
@@ -137,7 +138,7 @@ export class Gateway {
     const log = createWriteStream(join(dir, "stdout.log"));
     this.process.stdout?.pipe(log);
     this.process.stderr?.pipe(log);
-    const until = Date.now() + 90_000;
+    const until = Date.now() + 300_000;
     for (;;) {
       if (this.process.exitCode !== null) throw new Error(`the gateway ended:\n${this.output()}`);
       if (Date.now() > until) throw new Error(`the gateway is not ready:\n${this.output()}`);

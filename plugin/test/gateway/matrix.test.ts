@@ -19,7 +19,7 @@ before(async () => {
   ticket = gateway.guard.script.ticket ?? (() => "");
 });
 after(async () => {
-  if (!skip) await gateway.stop();
+  await gateway?.stop();
 });
 
 /** An exec that leaves a file behind. */

@@ -24,10 +24,11 @@ const noWorker = skip || (bin ? false : "SEAWALL_BIN does not name the binary");
 let gateway: Gateway;
 
 before(async () => {
-  if (!skip) gateway = await Gateway.start();
+  if (skip) return;
+  gateway = await Gateway.start({ script: { deadlineMs: 5_000 } });
 });
 after(async () => {
-  if (!skip) await gateway.stop();
+  await gateway?.stop();
 });
 
 const exec = (command: string, more = {}) => ({ tool: "exec", args: { command, ...more } });

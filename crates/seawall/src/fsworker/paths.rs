@@ -1,11 +1,12 @@
 //! From a path that a tool names to a folder that is held open.
 //!
-//! A path is made canonical, checked against its mount, and then opened from the mount's own
-//! descriptor without following any symbolic link: a link that is swapped in after the check
-//! makes the operation fail instead of leading it elsewhere.
+//! A path is made canonical, checked against its mount, and then walked from the mount's own
+//! descriptor, a folder at a time and without following any symbolic link: a link that is swapped
+//! in after the check makes the operation fail instead of leading it elsewhere. (`openat2` would
+//! do the walk in one call, but tool runs are not allowed it.)
 
 use super::OpError;
-use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,9 +15,9 @@ use std::path::{Component, Path, PathBuf};
 /// Deepest path in components; the kernel's own limit on bytes comes first for long names.
 const MAX_COMPONENTS: usize = 512;
 
-/// Nothing follows a link or leaves the mount's root.
-const RESOLVE: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+/// How each folder on the way is opened.
+const STEP: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A folder of the sandbox that file tools may see.
 pub(crate) struct Mount {
@@ -168,37 +169,39 @@ impl Mounts {
 impl Place<'_> {
     /// Opens the folder.
     pub(crate) fn open(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
-        self.open_any(flags | OFlags::DIRECTORY)
-    }
-
-    /// Kind, size and times of what is there, folder or not.
-    pub(crate) fn look(&self) -> Result<Stat, Errno> {
-        rustix::fs::fstat(self.open_any(OFlags::PATH)?)
-    }
-
-    fn open_any(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let empty = self.relative.as_os_str().is_empty();
-        let path = if empty { Path::new(".") } else { self.relative.as_path() };
-        rustix::fs::openat2(&self.mount.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), RESOLVE)
+        let folder = self.walk(&self.relative, false)?;
+        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&folder, ".", flags, Mode::empty())
     }
 
     /// Opens it and creates what is missing on the way.
     pub(crate) fn make(&self) -> Result<OwnedFd, Errno> {
-        match self.open(OFlags::PATH) {
-            Err(Errno::NOENT) => {}
-            other => return other,
+        self.walk(&self.relative, true)
+    }
+
+    /// Kind, size and times of what is there, folder or not.
+    pub(crate) fn look(&self) -> Result<Stat, Errno> {
+        match (self.relative.parent(), self.relative.file_name()) {
+            (Some(parent), Some(name)) => {
+                let folder = self.walk(parent, false)?;
+                rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            }
+            _ => rustix::fs::fstat(&self.mount.fd),
         }
-        let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut at = rustix::fs::openat2(&self.mount.fd, ".", step, Mode::empty(), RESOLVE)?;
-        for part in self.relative.components() {
+    }
+
+    fn walk(&self, relative: &Path, make: bool) -> Result<OwnedFd, Errno> {
+        let mut at = rustix::fs::openat(&self.mount.fd, ".", STEP, Mode::empty())?;
+        for part in relative.components() {
             let Component::Normal(name) = part else { return Err(Errno::INVAL) };
-            at = match open_step(&at, name, step) {
-                Err(Errno::NOENT) => {
+            at = match step(&at, name) {
+                Err(Errno::NOENT) if make => {
                     match rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(0o777)) {
+                        // Somebody else's folder must still pass the step below.
                         Ok(()) | Err(Errno::EXIST) => {}
                         Err(error) => return Err(error),
                     }
-                    open_step(&at, name, step)?
+                    step(&at, name)?
                 }
                 other => other?,
             };
@@ -207,8 +210,16 @@ impl Place<'_> {
     }
 }
 
-fn open_step(at: &OwnedFd, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat2(at.as_fd(), name, flags, Mode::empty(), RESOLVE)
+/// A symbolic link answers with `ENOTDIR` here, which would read as an absent file.
+fn step(at: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(at.as_fd(), name, STEP, Mode::empty()).map_err(|error| {
+        let link = || {
+            rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|found| {
+                FileType::from_raw_mode(found.st_mode) == FileType::Symlink
+            })
+        };
+        if error == Errno::NOTDIR && link() { Errno::LOOP } else { error }
+    })
 }
 
 /// Absolute, without `.`, `..` or NUL, and not endless.
