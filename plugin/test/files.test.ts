@@ -2,7 +2,7 @@
 // SEAWALL_BIN names the binary.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -106,7 +106,8 @@ test("the pool starts a new worker for one that ended, and refuses when none can
 });
 
 const bin = process.env["SEAWALL_BIN"];
-test("the real worker", { skip: bin ? false : "SEAWALL_BIN does not name the binary" }, async () => {
+const skip = bin && existsSync(bin) ? false : "SEAWALL_BIN does not name the binary";
+test("the real worker", { skip }, async () => {
   const dir = mkdtempSync(join(tmpdir(), "seawall-fs-"));
   const worker = new Worker([bin ?? "", "fsworker"], ENV, { mounts: [{ root: dir, writable: true }], protected: [] });
   await worker.ask({ op: "write", path: `${dir}/a/b`, mkdir: true }, Buffer.from("bytes\0"));

@@ -128,6 +128,7 @@ fn npm(arguments: &[&str]) -> Command {
     let all = std::iter::once(node).chain(std::env::split_paths(&path));
     command.env("PATH", std::env::join_paths(all).unwrap_or(path));
     command.env("SEAWALL_OPENCLAW_DIR", paths::openclaw());
+    command.env("SEAWALL_BIN", paths::target().join("debug/seawall"));
     command
 }
 
@@ -141,6 +142,8 @@ fn plugin(_: &Args) -> Result<Count, String> {
 }
 
 fn plugin_gateway(_: &Args) -> Result<Count, String> {
+    // Its file tools go through the binary's file worker.
+    setup::step(&mut cargo(&["build", "--quiet", "--locked", "--package", "seawall"]))?;
     counted(&mut npm(&["run", "--silent", "test:gateway"]), node_line)
 }
 

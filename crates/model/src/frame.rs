@@ -275,6 +275,22 @@ mod tests {
         assert_eq!(decode::<ToGuard>(&bytes[4..]).unwrap(), frame);
     }
 
+    /// The plugin is tested against the same file.
+    #[test]
+    fn every_example_is_a_frame_and_nothing_of_it_is_lost() {
+        let all: Value =
+            serde_json::from_str(include_str!("../../../testdata/frames.json")).unwrap();
+        let examples = |key: &str| all[key].as_array().unwrap().clone();
+        for example in examples("toGuard") {
+            let frame: ToGuard = serde_json::from_value(example.clone()).unwrap();
+            assert_eq!(serde_json::to_value(frame).unwrap(), example);
+        }
+        for example in examples("toPlugin") {
+            let frame: ToPlugin = serde_json::from_value(example.clone()).unwrap();
+            assert_eq!(serde_json::to_value(frame).unwrap(), example);
+        }
+    }
+
     #[test]
     fn a_length_above_the_limit_is_refused() {
         assert!(length(u32::MAX.to_be_bytes()).is_err());

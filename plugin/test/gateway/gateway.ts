@@ -11,9 +11,9 @@ import { type Script, ScriptedGuard } from "../guard.ts";
 import { makeLauncher } from "./launcher.ts";
 import { ScriptedModel } from "./model.ts";
 
-/** `SEAWALL_OPENCLAW`: a folder with `node_modules/openclaw` in it. */
+/** `SEAWALL_OPENCLAW_DIR`: a folder with `node_modules/openclaw` in it. */
 export function findOpenclaw(): string | undefined {
-  const root = process.env["SEAWALL_OPENCLAW"];
+  const root = process.env["SEAWALL_OPENCLAW_DIR"];
   const entry = root && join(root, "node_modules/openclaw/openclaw.mjs");
   return entry && existsSync(entry) ? entry : undefined;
 }
@@ -127,7 +127,7 @@ export class Gateway {
     };
     await writeFile(join(dir, "openclaw.json"), JSON.stringify(config, null, 1));
     const entry = findOpenclaw();
-    if (!entry) throw new Error("SEAWALL_OPENCLAW is not set");
+    if (!entry) throw new Error("SEAWALL_OPENCLAW_DIR is not set");
     this.process = spawn(process.execPath, [entry, "gateway", "run"], {
       cwd: dir,
       env: { ...this.env(), ...options.env },

@@ -8,7 +8,7 @@ import type { Frame, Script } from "../guard.ts";
 import { findOpenclaw, Gateway } from "./gateway.ts";
 import { script } from "./model.ts";
 
-const skip = findOpenclaw() ? false : "SEAWALL_OPENCLAW does not name an OpenClaw";
+const skip = findOpenclaw() ? false : "SEAWALL_OPENCLAW_DIR does not name an OpenClaw";
 let gateway: Gateway;
 let ticket: NonNullable<Script["ticket"]>;
 let files = 0;

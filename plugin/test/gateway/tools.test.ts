@@ -15,7 +15,7 @@ import { script } from "./model.ts";
 
 const entry = findOpenclaw();
 const skip = !entry
-  ? "SEAWALL_OPENCLAW does not name an OpenClaw"
+  ? "SEAWALL_OPENCLAW_DIR does not name an OpenClaw"
   : !existsSync("/usr/bin/bwrap")
     ? "bubblewrap is not installed"
     : false;

@@ -214,9 +214,8 @@ impl Place<'_> {
 fn step(at: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(at.as_fd(), name, STEP, Mode::empty()).map_err(|error| {
         let link = || {
-            rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|found| {
-                FileType::from_raw_mode(found.st_mode) == FileType::Symlink
-            })
+            rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink)
         };
         if error == Errno::NOTDIR && link() { Errno::LOOP } else { error }
     })
