@@ -546,9 +546,13 @@ var Link = class {
     entry.sentAt = performance.now();
     socket.write(entry.bytes);
   }
-  expire(id) {
+  expire(id, looked = false) {
     const entry = this.pending.get(id);
     if (!entry) return;
+    if (!looked) {
+      setImmediate(() => this.expire(id, true));
+      return;
+    }
     const silent = entry.sent && this.lastHeard < entry.sentAt;
     entry.reject(
       new GuardError(
@@ -744,7 +748,7 @@ function innerEnv(env, params) {
 // src/files/worker.ts
 import { spawn } from "node:child_process";
 var VERSION = 1;
-var LENGTHS = 8;
+var PREFIX = 12;
 var MAX_HEAD = 16 * 1024 * 1024;
 var MAX_DATA = 64 * 1024 * 1024;
 var OPERATION_MS = 3e4;
@@ -761,6 +765,7 @@ var Worker = class {
   child;
   waiting = [];
   busy;
+  nextId = 0;
   timer;
   held = [];
   size = 0;
@@ -803,11 +808,15 @@ var Worker = class {
       if (head.length > MAX_HEAD || length > MAX_DATA) {
         return reject(new FileError("EFBIG", `${length} bytes are more than the file tools take`));
       }
-      const lengths = Buffer.alloc(LENGTHS);
-      lengths.writeUInt32BE(head.length);
-      lengths.writeUInt32BE(length, 4);
+      const id = this.nextId;
+      this.nextId = this.nextId + 1 >>> 0;
+      const prefix = Buffer.alloc(PREFIX);
+      prefix.writeUInt32BE(id);
+      prefix.writeUInt32BE(head.length, 4);
+      prefix.writeUInt32BE(length, 8);
       const entry = {
-        message: data ? [lengths, head, data] : [lengths, head],
+        id,
+        message: data ? [prefix, head, data] : [prefix, head],
         resolve,
         reject
       };
@@ -850,27 +859,28 @@ var Worker = class {
   take(chunk) {
     this.held.push(chunk);
     this.size += chunk.length;
-    if (this.size < LENGTHS) return;
-    if (this.held.length > 1 && (this.held[0]?.length ?? 0) < LENGTHS) {
+    if (this.size < PREFIX) return;
+    if (this.held.length > 1 && (this.held[0]?.length ?? 0) < PREFIX) {
       this.held = [Buffer.concat(this.held)];
     }
     const first = this.held[0];
-    const head = first.readUInt32BE();
-    const data = first.readUInt32BE(4);
+    const head = first.readUInt32BE(4);
+    const data = first.readUInt32BE(8);
     if (head > MAX_HEAD || data > MAX_DATA) return this.end(new Error("the file worker sent nonsense"));
-    const total = LENGTHS + head + data;
+    const total = PREFIX + head + data;
     if (this.size < total) return;
     const all = this.held.length === 1 ? first : Buffer.concat(this.held);
     const entry = this.busy;
-    if (all.length > total || !entry) return this.end(new Error("the file worker spoke unasked"));
+    if (all.length > total || entry?.id !== all.readUInt32BE()) return this.end(new Error("the file worker spoke unasked"));
+    if (!entry) return;
     this.held = [];
     this.size = 0;
     this.busy = void 0;
     clearTimeout(this.timer);
     try {
-      const reply = JSON.parse(all.toString("utf8", LENGTHS, LENGTHS + head));
+      const reply = JSON.parse(all.toString("utf8", PREFIX, PREFIX + head));
       if (reply.ok === true && typeof reply.answer === "object" && reply.answer !== null) {
-        entry.resolve({ answer: reply.answer, data: all.subarray(LENGTHS + head) });
+        entry.resolve({ answer: reply.answer, data: all.subarray(PREFIX + head) });
       } else if (reply.ok === false) {
         entry.reject(new FileError(String(reply.error?.code), String(reply.error?.message)));
       } else {

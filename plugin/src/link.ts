@@ -297,9 +297,15 @@ export class Link {
     socket.write(entry.bytes);
   }
 
-  private expire(id: number): void {
+  private expire(id: number, looked = false): void {
     const entry = this.pending.get(id);
     if (!entry) return;
+    // When somebody else held up the event loop, the answer may have come in time and not been
+    // read yet: timers come before sockets.
+    if (!looked) {
+      setImmediate(() => this.expire(id, true));
+      return;
+    }
     const silent = entry.sent && this.lastHeard < entry.sentAt;
     entry.reject(
       new GuardError(

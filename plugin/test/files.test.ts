@@ -12,19 +12,21 @@ import { FileError, Worker } from "../src/files/worker.ts";
 const ENV = { PATH: "/usr/bin:/bin" };
 const NO_MOUNTS = { mounts: [], protected: [] };
 
-/** A worker whose answers are made by `answer(n, send)`; the first one is to the hello. */
+/** A worker whose answers are made by `answer`, with `n` (0 for the hello) and `send`. */
 function fake(answer: string): string[] {
   const program = `
+    let id = 0;
     const send = (head, data = "") => {
-      const h = Buffer.from(JSON.stringify(head)), l = Buffer.alloc(8);
-      l.writeUInt32BE(h.length); l.writeUInt32BE(data.length, 4);
+      const h = Buffer.from(JSON.stringify(head)), l = Buffer.alloc(12);
+      l.writeUInt32BE(id); l.writeUInt32BE(h.length, 4); l.writeUInt32BE(data.length, 8);
       process.stdout.write(Buffer.concat([l, h, Buffer.from(data)]));
     };
     let held = Buffer.alloc(0), n = 0;
     process.stdin.on("data", (c) => {
       held = Buffer.concat([held, c]);
-      while (held.length >= 8) {
-        const total = 8 + held.readUInt32BE() + held.readUInt32BE(4);
+      while (held.length >= 12) {
+        id = held.readUInt32BE();
+        const total = 12 + held.readUInt32BE(4) + held.readUInt32BE(8);
         if (held.length < total) return;
         held = held.subarray(total);
         ((n, send) => { ${answer} })(n++, send);
@@ -54,9 +56,9 @@ test("an error of the worker keeps its code, and the worker goes on", async () =
 });
 
 const bad: Array<[string, string, RegExp]> = [
-  ["says nonsense", `n ? process.stdout.write("HTTP/1.1 200 OK") : ${good}`, /nonsense/],
+  ["says nonsense", `n ? process.stdout.write("HTTP/1.1 200 OK\\r\\n") : ${good}`, /nonsense/],
   ["answers without an answer", `n ? send({ ok: "true" }) : ${good}`, /nonsense/],
-  ["announces too much", `n ? process.stdout.write(Buffer.alloc(8, 255)) : ${good}`, /nonsense/],
+  ["announces too much", `n ? process.stdout.write(Buffer.alloc(12, 255)) : ${good}`, /nonsense/],
   ["answers twice", `${good}; if (n) ${good}`, /unasked|ended/],
   ["ends", `n ? (console.error("no room"), process.exit(1)) : ${good}`, /ended: no room/],
 ];

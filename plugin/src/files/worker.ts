@@ -5,7 +5,9 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 
 const VERSION = 1;
-const LENGTHS = 8;
+
+/** A number that the answer repeats, and two lengths. */
+const PREFIX = 12;
 
 /** Limits of the worker's messages, the same on both sides. */
 const MAX_HEAD = 16 * 1024 * 1024;
@@ -43,6 +45,7 @@ export class FileError extends Error {
 }
 
 interface Waiting {
+  id: number;
   message: Buffer[];
   resolve(result: { answer: Answer; data: Buffer }): void;
   reject(error: Error): void;
@@ -52,6 +55,7 @@ export class Worker {
   private readonly child: ChildProcessWithoutNullStreams;
   private readonly waiting: Waiting[] = [];
   private busy: Waiting | undefined;
+  private nextId = 0;
   private timer: NodeJS.Timeout | undefined;
   private held: Buffer[] = [];
   private size = 0;
@@ -104,11 +108,15 @@ export class Worker {
       if (head.length > MAX_HEAD || length > MAX_DATA) {
         return reject(new FileError("EFBIG", `${length} bytes are more than the file tools take`));
       }
-      const lengths = Buffer.alloc(LENGTHS);
-      lengths.writeUInt32BE(head.length);
-      lengths.writeUInt32BE(length, 4);
+      const id = this.nextId;
+      this.nextId = (this.nextId + 1) >>> 0;
+      const prefix = Buffer.alloc(PREFIX);
+      prefix.writeUInt32BE(id);
+      prefix.writeUInt32BE(head.length, 4);
+      prefix.writeUInt32BE(length, 8);
       const entry: Waiting = {
-        message: data ? [lengths, head, data] : [lengths, head],
+        id,
+        message: data ? [prefix, head, data] : [prefix, head],
         resolve,
         reject,
       };
@@ -155,31 +163,32 @@ export class Worker {
   private take(chunk: Buffer): void {
     this.held.push(chunk);
     this.size += chunk.length;
-    if (this.size < LENGTHS) return;
-    if (this.held.length > 1 && (this.held[0]?.length ?? 0) < LENGTHS) {
+    if (this.size < PREFIX) return;
+    if (this.held.length > 1 && (this.held[0]?.length ?? 0) < PREFIX) {
       this.held = [Buffer.concat(this.held)];
     }
     const first = this.held[0]!;
-    const head = first.readUInt32BE();
-    const data = first.readUInt32BE(4);
+    const head = first.readUInt32BE(4);
+    const data = first.readUInt32BE(8);
     if (head > MAX_HEAD || data > MAX_DATA) return this.end(new Error("the file worker sent nonsense"));
-    const total = LENGTHS + head + data;
+    const total = PREFIX + head + data;
     if (this.size < total) return;
     const all = this.held.length === 1 ? first : Buffer.concat(this.held);
     const entry = this.busy;
-    if (all.length > total || !entry) return this.end(new Error("the file worker spoke unasked"));
+    if (all.length > total || entry?.id !== all.readUInt32BE()) return this.end(new Error("the file worker spoke unasked"));
+    if (!entry) return;
     this.held = [];
     this.size = 0;
     this.busy = undefined;
     clearTimeout(this.timer);
     try {
-      const reply = JSON.parse(all.toString("utf8", LENGTHS, LENGTHS + head)) as {
+      const reply = JSON.parse(all.toString("utf8", PREFIX, PREFIX + head)) as {
         ok?: unknown;
         answer?: Answer;
         error?: { code?: unknown; message?: unknown };
       };
       if (reply.ok === true && typeof reply.answer === "object" && reply.answer !== null) {
-        entry.resolve({ answer: reply.answer, data: all.subarray(LENGTHS + head) });
+        entry.resolve({ answer: reply.answer, data: all.subarray(PREFIX + head) });
       } else if (reply.ok === false) {
         entry.reject(new FileError(String(reply.error?.code), String(reply.error?.message)));
       } else {

@@ -5,8 +5,9 @@
 //! is checked here comes on top: a path stays within the mount that it names, whatever symbolic
 //! links a tool run left or swaps meanwhile, and what OpenClaw calls read-only is not written.
 //!
-//! A message, both ways, is two 4-byte big-endian lengths, that many bytes of JSON, and that many
-//! bytes of data. The plugin speaks first ([`Request::Hello`]), then one operation at a time.
+//! A message, both ways, is a 4-byte number that the answer repeats, two 4-byte lengths (all
+//! big-endian), that many bytes of JSON, and that many bytes of data. The plugin speaks first
+//! ([`Request::Hello`]), then one operation at a time.
 
 mod ops;
 mod paths;
@@ -122,7 +123,7 @@ enum Reply<'a> {
 /// # Errors
 /// When the input is not this protocol or the pipes break; the plugin then starts another worker.
 pub(crate) fn serve(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
-    let Some((first, _)) = receive(input)? else { return Ok(()) };
+    let Some((id, first, _)) = receive(input)? else { return Ok(()) };
     let mounts = match first {
         Request::Hello { version: VERSION, mounts, protected } if mounts.len() <= MAX_MOUNTS => {
             // A mount that is not there grants nothing.
@@ -131,9 +132,9 @@ pub(crate) fn serve(input: &mut impl Read, output: &mut impl Write) -> io::Resul
         }
         _ => return Err(invalid("the first message is not a hello of this version")),
     };
-    send(output, &Ok((Answer::default(), Vec::new())))?;
-    while let Some((request, data)) = receive(input)? {
-        send(output, &ops::run(&mounts, request, data))?;
+    send(output, id, &Ok((Answer::default(), Vec::new())))?;
+    while let Some((id, request, data)) = receive(input)? {
+        send(output, id, &ops::run(&mounts, request, data))?;
     }
     Ok(())
 }
@@ -142,13 +143,14 @@ fn invalid(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message.into())
 }
 
-fn receive(input: &mut impl Read) -> io::Result<Option<(Request, Vec<u8>)>> {
-    let mut lengths = [0u8; 8];
-    match input.read_exact(&mut lengths) {
+fn receive(input: &mut impl Read) -> io::Result<Option<(u32, Request, Vec<u8>)>> {
+    let mut first = [0u8; 12];
+    match input.read_exact(&mut first) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
-    let [a, b, c, d, e, f, g, h] = lengths;
+    let [i, j, k, l, a, b, c, d, e, f, g, h] = first;
+    let id = u32::from_be_bytes([i, j, k, l]);
     let head = u32::from_be_bytes([a, b, c, d]) as usize;
     let data = u32::from_be_bytes([e, f, g, h]) as usize;
     if head > MAX_HEAD || data > MAX_DATA {
@@ -157,7 +159,7 @@ fn receive(input: &mut impl Read) -> io::Result<Option<(Request, Vec<u8>)>> {
     let head = take(input, head)?;
     let data = take(input, data)?;
     let request = serde_json::from_slice(&head).map_err(|e| invalid(e.to_string()))?;
-    Ok(Some((request, data)))
+    Ok(Some((id, request, data)))
 }
 
 /// Grows with what arrives, so that a length alone allocates nothing.
@@ -167,14 +169,19 @@ fn take(input: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
     if bytes.len() == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-fn send(output: &mut impl Write, result: &Result<(Answer, Vec<u8>), OpError>) -> io::Result<()> {
+fn send(
+    output: &mut impl Write,
+    id: u32,
+    result: &Result<(Answer, Vec<u8>), OpError>,
+) -> io::Result<()> {
     let (reply, data): (_, &[u8]) = match result {
         Ok((answer, data)) => (Reply::Done { ok: true, answer }, data),
         Err(error) => (Reply::Failed { ok: false, error }, &[]),
     };
     let head = serde_json::to_vec(&reply)?;
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| invalid("too long"));
-    let mut message = Vec::with_capacity(head.len() + 8);
+    let mut message = Vec::with_capacity(head.len() + 12);
+    message.extend_from_slice(&id.to_be_bytes());
     message.extend_from_slice(&length(&head)?.to_be_bytes());
     message.extend_from_slice(&length(data)?.to_be_bytes());
     message.extend_from_slice(&head);

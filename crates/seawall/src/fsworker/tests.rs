@@ -249,7 +249,7 @@ fn a_tree_deeper_than_the_limit_is_an_error() {
 }
 
 fn message(head: &str, data: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = vec![0, 0, 0, 7];
     out.extend_from_slice(&(head.len() as u32).to_be_bytes());
     out.extend_from_slice(&(data.len() as u32).to_be_bytes());
     out.extend_from_slice(head.as_bytes());
@@ -272,6 +272,7 @@ fn the_protocol_from_end_to_end() {
     input.extend(message(&format!(r#"{{"op":"read","path":"{root}/none"}}"#), b""));
     let mut output = Vec::new();
     serve(&mut input.as_slice(), &mut output).unwrap();
+    assert_eq!(output[..4], [0, 0, 0, 7], "the number is repeated");
     let text = String::from_utf8_lossy(&output);
     assert!(text.contains(&format!(r#"{{"ok":true,"answer":{{"path":"{root}/f""#)), "{text}");
     assert!(text.contains("}}data"), "{text}");
@@ -284,9 +285,9 @@ fn nonsense_ends_the_worker() {
     for bad in [
         message("{}", b""),
         message(r#"{"op":"hello","version":2,"mounts":[],"protected":[]}"#, b""),
-        vec![0xff; 8],
+        vec![0xff; 12],
         [&hello[..], &message(r#"{"op":"stat","path":"/","more":1}"#, b"")[..]].concat(),
-        [&hello[..], &[0, 0, 0, 9, 0, 0, 0, 0, b'{'][..]].concat(),
+        [&hello[..], &[0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 0, b'{'][..]].concat(),
     ] {
         assert!(serve(&mut bad.as_slice(), &mut Vec::new()).is_err());
     }
