@@ -54,7 +54,8 @@ impl RunContext {
     fn session_folder(&self, path: &str) -> Result<String, String> {
         let wanted = plain(path)?;
         let copies = self.state_dir.join("sandboxes");
-        let known = self.workspaces.iter().any(|dir| wanted.starts_with(dir));
+        // Not a folder below a workspace: its own read-only parts (skills) would be the root there.
+        let known = self.workspaces.iter().any(|dir| wanted == dir);
         if known || (wanted.starts_with(&copies) && wanted != copies) {
             Ok(path.to_owned())
         } else {
@@ -140,6 +141,10 @@ fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
         RunPurpose::FileWorker => {
             read_only.push((context.program.to_string_lossy().into_owned(), WORKER.into()));
             vec![WORKER.into(), "fsworker".into()]
+        }
+        // What was decided is the text alone.
+        RunPurpose::Exec if !request.args.is_empty() => {
+            return Err("a command of the model has no arguments behind it".into());
         }
         RunPurpose::Exec | RunPurpose::Files => {
             let mut argv =
@@ -259,10 +264,11 @@ mod tests {
     #[test]
     fn a_turned_gateway_cannot_name_other_folders() {
         let context = context();
-        for good in ["/home/a/ws", "/home/a/ws/sub", "/home/a/.openclaw/sandboxes/x"] {
+        for good in ["/home/a/ws", "/home/a/.openclaw/sandboxes/x"] {
             assert!(context.session_folder(good).is_ok(), "{good}");
         }
         for bad in [
+            "/home/a/ws/skills",
             "/",
             "/home/a",
             "/home/a/.ssh",
