@@ -142,8 +142,9 @@ fn plugin(_: &Args) -> Result<Count, String> {
 }
 
 fn plugin_gateway(_: &Args) -> Result<Count, String> {
-    // Its file tools go through the binary's file worker.
-    setup::step(&mut cargo(&["build", "--quiet", "--locked", "--package", "seawall"]))?;
+    // Its file tools go through the binary's file worker. Built as the tests build it: another
+    // selection of packages would compile most dependencies once more.
+    setup::step(&mut cargo(&["test", "--quiet", "--locked", "--workspace", "--no-run"]))?;
     counted(&mut npm(&["run", "--silent", "test:gateway"]), node_line)
 }
 
@@ -157,7 +158,9 @@ fn deny(_: &Args) -> Result<Count, String> {
             if !program.is_file() {
                 println!("installing cargo-deny into {}", tools.display());
                 setup::step(
-                    cargo(&["install", "--quiet", "--locked", "cargo-deny", "--root"]).arg(&tools),
+                    // Without optimisation: building it is what takes the time, not running it.
+                    cargo(&["install", "--quiet", "--locked", "--debug", "cargo-deny", "--root"])
+                        .arg(&tools),
                 )?;
             }
             program
@@ -218,7 +221,6 @@ fn fuzz(args: &Args) -> Result<Count, String> {
         "-Cllvm-args=-sanitizer-coverage-trace-compares",
         "-Cdebug-assertions",
         "-Coverflow-checks",
-        "-Ccodegen-units=1",
     ];
     setup::step(
         cargo(&["build", "--quiet", "--release", "--bins", "--target", &host])
