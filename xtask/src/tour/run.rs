@@ -213,16 +213,27 @@ impl Stage<'_> {
 
     /// Who stopped an attack, from Seawall's own log.
     async fn stopped(&mut self, case: &Case, trace: &Trace) -> Result<Row, String> {
-        let said = trace.results.last().cloned().unwrap_or_default();
+        let said = trace.results.iter().rev().find_map(|said| complaint(said)).unwrap_or_default();
         if self.args.target == Target::Bare {
             return Ok(Row::new(case, "openclaw", Outcome::Stopped, said));
         }
-        let events = seawall::events(self.seq).await?;
-        Ok(match events.iter().find(|event| event.refuses()) {
-            Some(event) => Row::new(case, event.plane(), Outcome::Stopped, event.line()),
+        let begun = Instant::now();
+        loop {
+            let events = seawall::events(self.seq).await?;
+            let ours: Vec<_> = events.iter().filter(|event| event.concerns(case.name)).collect();
+            if let Some(event) = ours.iter().find(|event| event.refuses()) {
+                return Ok(Row::new(case, event.plane(), Outcome::Stopped, event.line()));
+            }
+            // A refusal is written down beside the answer and may follow it.
+            if begun.elapsed() < Duration::from_secs(1) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
             // Allowed, as what it was taken for, and then without effect: the sandbox.
-            None => Row::new(case, "kernel", Outcome::Stopped, said),
-        })
+            let run = ours.last().map(|event| event.line()).unwrap_or_default();
+            let evidence = format!("{run}; the program: {said}");
+            return Ok(Row::new(case, "kernel", Outcome::Stopped, evidence));
+        }
     }
 
     async fn close(&mut self) -> Result<(), String> {
@@ -231,6 +242,30 @@ impl Stage<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// The line of a result that complains, or its last.
+fn complaint(said: &str) -> Option<String> {
+    const WORDS: &[&str] = &[
+        "rror",
+        "denied",
+        "No such",
+        "ead-only",
+        "not permitted",
+        "unreachable",
+        "not resolve",
+        "refused",
+        "not found",
+        "busy",
+        "blocked",
+        "outside",
+        "escapes",
+    ];
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines()
+        .find(|line| WORDS.iter().any(|word| line.contains(word)))
+        .or_else(|| lines().last())
+        .map(str::to_owned)
 }
 
 async fn act(case: &Case, scene: &Scene) -> Result<Trace, String> {

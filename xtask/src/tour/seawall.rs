@@ -14,6 +14,10 @@ pub(crate) fn folder() -> PathBuf {
 /// What the operator set: one more destination than the model provider's, which is known from
 /// the deployment's own configuration.
 const SETTINGS: &str = r#"
+[gateway]
+# A cold start on a busy machine may take minutes.
+start_timeout_s = 280
+
 [[egress.rules]]
 name = "harbour"
 hosts = ["site.test"]
@@ -54,6 +58,24 @@ impl Event {
     /// Whether it tells of something that was held back.
     pub(crate) fn refuses(&self) -> bool {
         matches!(self.text("decision"), "deny" | "ask")
+    }
+
+    /// Whether it belongs to a case: to its session or one that this started, to a client at the
+    /// door, or to a destination of the attacker's. What the gateway does by itself meanwhile
+    /// (its catalogue, for example) is nobody's case.
+    pub(crate) fn concerns(&self, case: &str) -> bool {
+        let session = self.text("sessionKey");
+        if !session.is_empty() {
+            let name = session.strip_prefix("agent:main:").unwrap_or(session);
+            return name.starts_with(case)
+                || name.starts_with("cron:")
+                || name.starts_with("subagent:");
+        }
+        let goal = |name: &str| self.body.to_string().contains(name);
+        self.plane() == "door"
+            || ["attacker.test", "11.0.0.66", "169.254", "2852039166", "metadata."]
+                .iter()
+                .any(|name| goal(name))
     }
 
     /// The plane that speaks.
