@@ -650,8 +650,10 @@ var manager = {
 function makeFactory(link, launcher, pool) {
   return async (params) => {
     const runtimeId = `seawall-${createHash("sha256").update(params.scopeKey).digest("hex").slice(0, 16)}`;
-    const origin = { agentId: agentOf(params.sessionKey), sessionKey: params.sessionKey };
-    const key = JSON.stringify([params.sessionKey, params.scopeKey, params.workspaceDir, params.agentWorkspaceDir, params.cfg, readOnlyMounts(params)]);
+    const readOnly = readOnlyMounts(params);
+    const { sessionKey, scopeKey, workspaceDir, agentWorkspaceDir, cfg } = params;
+    const key = JSON.stringify([sessionKey, scopeKey, workspaceDir, agentWorkspaceDir, cfg, readOnly]);
+    const origin = { agentId: agentOf(sessionKey), sessionKey };
     async function prepare(run) {
       try {
         const { ticket } = await link.ask({
@@ -661,11 +663,11 @@ function makeFactory(link, launcher, pool) {
             args: [],
             workdir: WORKDIR,
             env: {},
-            workspaceDir: params.workspaceDir,
-            agentWorkspaceDir: params.agentWorkspaceDir,
-            workspaceAccess: params.cfg.workspaceAccess,
-            readOnlyMounts: readOnlyMounts(params).map((m) => [m.hostPath, m.containerPath]),
-            settings: params.cfg.docker ?? {},
+            workspaceDir,
+            agentWorkspaceDir,
+            workspaceAccess: cfg.workspaceAccess,
+            readOnlyMounts: readOnly.map((m) => [m.hostPath, m.containerPath]),
+            settings: cfg.docker ?? {},
             ...run
           }
         });
@@ -711,7 +713,7 @@ function makeFactory(link, launcher, pool) {
         (request, data, signal) => pool.ask(
           key,
           () => prepare({ purpose: "file_worker", command: "" }),
-          workerMounts(sandbox, readOnlyMounts(params)),
+          workerMounts(sandbox, readOnly),
           request,
           data,
           signal

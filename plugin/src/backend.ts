@@ -41,10 +41,12 @@ export const manager: BackendManager = {
 export function makeFactory(link: Link, launcher: string, pool: Pool) {
   return async (params: BackendParams): Promise<BackendHandle> => {
     const runtimeId = `seawall-${createHash("sha256").update(params.scopeKey).digest("hex").slice(0, 16)}`;
-    const origin: Origin = { agentId: agentOf(params.sessionKey), sessionKey: params.sessionKey };
-
     // The factory runs at the start of every turn; a sandbox that looks the same is the same.
-    const key = JSON.stringify([params.sessionKey, params.scopeKey, params.workspaceDir, params.agentWorkspaceDir, params.cfg, readOnlyMounts(params)]);
+    const readOnly = readOnlyMounts(params);
+    const { sessionKey, scopeKey, workspaceDir, agentWorkspaceDir, cfg } = params;
+    const key = JSON.stringify([sessionKey, scopeKey, workspaceDir, agentWorkspaceDir, cfg, readOnly]);
+
+    const origin: Origin = { agentId: agentOf(sessionKey), sessionKey };
 
     async function prepare(run: Partial<RunRequest> & Pick<RunRequest, "purpose" | "command">) {
       try {
@@ -55,11 +57,11 @@ export function makeFactory(link: Link, launcher: string, pool: Pool) {
             args: [],
             workdir: WORKDIR,
             env: {},
-            workspaceDir: params.workspaceDir,
-            agentWorkspaceDir: params.agentWorkspaceDir,
-            workspaceAccess: params.cfg.workspaceAccess,
-            readOnlyMounts: readOnlyMounts(params).map((m) => [m.hostPath, m.containerPath]),
-            settings: params.cfg.docker ?? {},
+            workspaceDir,
+            agentWorkspaceDir,
+            workspaceAccess: cfg.workspaceAccess,
+            readOnlyMounts: readOnly.map((m) => [m.hostPath, m.containerPath]),
+            settings: cfg.docker ?? {},
             ...run,
           },
         });
@@ -111,7 +113,7 @@ export function makeFactory(link: Link, launcher: string, pool: Pool) {
           pool.ask(
             key,
             () => prepare({ purpose: "file_worker", command: "" }),
-            workerMounts(sandbox, readOnlyMounts(params)),
+            workerMounts(sandbox, readOnly),
             request,
             data,
             signal,
