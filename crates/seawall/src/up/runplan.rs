@@ -8,7 +8,7 @@ use crate::daemon::protocol::{RunOrder, RunWhat};
 use crate::render::McpServer;
 use seawall_model::frame::{RunPurpose, RunRequest};
 use seawall_sandbox::JailSpec;
-use seawall_sandbox::plan::{RunPlan, WORKSPACE, run_plan};
+use seawall_sandbox::plan::{Grant, RunPlan, WORKSPACE, layout, run_plan};
 use seawall_sandbox::spec::{Access, EnsureDir, Limits};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -105,6 +105,11 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
         }
     }
     let mut spec = run_plan(&plan).map_err(|e| e.to_string())?;
+    if matches!(&order.what, RunWhat::Tool(request) if request.purpose == RunPurpose::FileWorker) {
+        // Not as the jail's own file: it stays its owner's.
+        let program = context.program.to_string_lossy();
+        spec.mounts.extend(layout(&[Grant { own: false, ..Grant::ro(&program).at(WORKER) }]));
+    }
     if let Some((base, Access::Rw)) = &plan.workspace {
         // OpenClaw mounts skills at places inside the workspace that need not exist yet.
         for (_, to) in &plan.read_only {
@@ -139,7 +144,6 @@ fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
     }
     let argv = match request.purpose {
         RunPurpose::FileWorker => {
-            read_only.push((context.program.to_string_lossy().into_owned(), WORKER.into()));
             vec![WORKER.into(), "fsworker".into()]
         }
         // What was decided is the text alone.
