@@ -1,0 +1,141 @@
+//! The state of following data through one skill: variables, files, and what was seen.
+//!
+//! Over-approximates labels (whatever was mixed with a secret is secret) and under-approximates
+//! text (unknown parts are holes). One `Flow` spans all files of a skill that share a language
+//! run, so that what one command stores the next may run.
+
+use super::value::{Act, Event, Labels, Value, read_path};
+use crate::content::Content;
+use crate::text::urls;
+use std::collections::HashMap;
+
+/// Programs inside programs (`bash -c "python -c '…'"`): deeper ones are opaque.
+pub(crate) const MAX_DEPTH: usize = 6;
+/// Most events of one file.
+const MAX_EVENTS: usize = 4_000;
+/// Most variables and files followed.
+const MAX_ENTRIES: usize = 20_000;
+
+pub(crate) struct Flow<'a> {
+    pub(crate) content: &'a Content,
+    pub(crate) events: Vec<Event>,
+    pub(crate) vars: HashMap<String, Value>,
+    files: HashMap<String, Value>,
+    pub(crate) depth: usize,
+    /// Line of the text that contains the code being read, when that is nested.
+    fixed_line: Option<u32>,
+    /// Added to the lines of a code block inside a document.
+    pub(crate) offset: u32,
+    /// Function bodies of the shell, by name, kept as text.
+    pub(crate) functions: HashMap<String, String>,
+    /// Work left: every nested analysis and command costs one. Keeps hostile nesting linear.
+    pub(crate) fuel: usize,
+}
+
+impl<'a> Flow<'a> {
+    pub(crate) fn new(content: &'a Content, offset: u32) -> Self {
+        Self {
+            content,
+            events: Vec::new(),
+            vars: HashMap::new(),
+            files: HashMap::new(),
+            depth: 0,
+            fixed_line: None,
+            offset,
+            functions: HashMap::new(),
+            fuel: 20_000,
+        }
+    }
+
+    pub(crate) fn emit(&mut self, line: u32, act: Act) {
+        if self.events.len() < MAX_EVENTS {
+            let line = self.fixed_line.unwrap_or(line + self.offset);
+            self.events.push(Event { line, act });
+        }
+    }
+
+    /// Runs `f` one level deeper, with every line reported as `line`.
+    pub(crate) fn nested<T: Default>(&mut self, line: u32, f: impl FnOnce(&mut Self) -> T) -> T {
+        if self.depth >= MAX_DEPTH || self.fuel == 0 {
+            return T::default();
+        }
+        self.fuel -= 1;
+        let before = self.fixed_line;
+        self.fixed_line.get_or_insert(line + self.offset);
+        self.depth += 1;
+        let out = f(self);
+        self.depth -= 1;
+        self.fixed_line = before;
+        out
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        if self.vars.len() < MAX_ENTRIES || self.vars.contains_key(name) {
+            self.vars.insert(name.to_owned(), value);
+        }
+    }
+
+    /// A file gets data.
+    pub(crate) fn store(&mut self, line: u32, path: &str, data: &Value) {
+        if path.is_empty() || path == "/dev/null" || path.starts_with("/dev/std") || path == "-" {
+            return;
+        }
+        let key = file_key(path);
+        if self.files.len() < MAX_ENTRIES {
+            let entry = self.files.entry(key).or_default();
+            entry.taint(data);
+            if entry.texts.is_empty() {
+                entry.texts.clone_from(&data.texts);
+            }
+        }
+        self.emit(line, Act::Write { path: path.to_owned(), data: data.clone() });
+    }
+
+    /// What is in a file.
+    pub(crate) fn load(&mut self, line: u32, path: &str) -> Value {
+        let mut value = read_path(self.content, path);
+        if let Some(stored) = self.files.get(&file_key(path)) {
+            value.taint(stored);
+            value.texts.clone_from(&stored.texts);
+        }
+        if value.labels.has(Labels::STRONG.with(Labels::DOTENV)) {
+            self.emit(line, Act::Read { path: path.to_owned() });
+        }
+        value
+    }
+
+    /// What was stored in a file, without reading it being an act.
+    pub(crate) fn stored(&self, path: &str) -> Option<&Value> {
+        self.files.get(&file_key(path))
+    }
+
+    /// A host is contacted.
+    pub(crate) fn net(&mut self, line: u32, places: &[&Value], data: Value, upload: bool) {
+        let mut found = Vec::new();
+        for value in places {
+            for text in &value.texts {
+                found.extend(urls::find(text, 8));
+                if !text.contains("://") {
+                    found.extend(bare_host(text));
+                }
+            }
+        }
+        found.truncate(8);
+        self.emit(line, Act::Net { urls: found, data, upload });
+    }
+}
+
+/// `host/path` or `host:port` without a scheme.
+fn bare_host(text: &str) -> Option<urls::Url> {
+    let host = text.split(['/', ':', '?']).next()?;
+    let labels: Vec<&str> = host.split('.').collect();
+    let plausible = labels.len() >= 2
+        && labels.iter().all(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        && (urls::numeric(host) || labels.last().is_some_and(|t| t.len() >= 2 && t.len() <= 12 && t.bytes().all(|b| b.is_ascii_lowercase())))
+        && !labels.last().is_some_and(|t| matches!(*t, "json" | "py" | "js" | "ts" | "sh" | "txt" | "md" | "html" | "csv" | "pdf" | "png" | "jpg" | "mp4" | "mp3" | "yaml" | "yml" | "toml" | "log" | "zip" | "gz" | "tar" | "wav" | "db" | "xml" | "css" | "svg"));
+    if plausible { urls::parse(&format!("http://{text}"), 0) } else { None }
+}
+
+fn file_key(path: &str) -> String {
+    path.trim_start_matches("./").replace("${HOME}", "~").replace("$HOME", "~").to_owned()
+}

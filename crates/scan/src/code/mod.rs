@@ -1,0 +1,213 @@
+//! Scripts: which language, its syntax tree, and what data does in it.
+
+pub(crate) mod applescript;
+pub(crate) mod command;
+pub(crate) mod flow;
+pub(crate) mod interp;
+pub(crate) mod ir;
+pub(crate) mod lower;
+pub(crate) mod powershell;
+pub(crate) mod shell;
+pub(crate) mod value;
+
+use aho_corasick::AhoCorasick;
+use flow::Flow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use tree_sitter::{Parser, Tree};
+
+/// A language that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Language {
+    Shell,
+    Python,
+    JavaScript,
+    TypeScript,
+    Tsx,
+    Ruby,
+    PowerShell,
+    Go,
+    AppleScript,
+    Batch,
+    /// Known to be code, not read by a grammar (Perl, PHP, Lua).
+    Other,
+}
+
+impl Language {
+    pub(crate) fn api(self) -> &'static str {
+        match self {
+            Language::Python => "python",
+            Language::JavaScript | Language::TypeScript | Language::Tsx => "javascript",
+            Language::Ruby => "ruby",
+            Language::Go => "go",
+            Language::PowerShell => "powershell",
+            _ => "",
+        }
+    }
+}
+
+/// Longest code that gets a syntax tree. Larger files are bundles or data; their text is still
+/// searched.
+const MAX_CODE: usize = 2 << 20;
+
+/// The language of a file, by its name and first line.
+pub(crate) fn language_of(path: &str, text: &str) -> Option<Language> {
+    let name = path.rsplit(['/', '!']).next().unwrap_or(path).to_ascii_lowercase();
+    if let Some((_, ending)) = name.rsplit_once('.') {
+        let by_name = language_named(ending);
+        if by_name.is_some() {
+            return by_name;
+        }
+    }
+    let first = text.lines().next().unwrap_or("");
+    let interpreter = first.strip_prefix("#!")?;
+    let program = interpreter.split_whitespace().map(|w| w.rsplit('/').next().unwrap_or(w)).find(|w| *w != "env" && !w.starts_with('-'))?;
+    language_named(program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'))
+}
+
+/// The language of a fence or ending.
+pub(crate) fn language_named(name: &str) -> Option<Language> {
+    Some(match name {
+        "sh" | "bash" | "zsh" | "shell" | "console" | "shellsession" | "shell-session" | "terminal" | "ksh" | "dash" | "command" | "zshrc" | "bashrc" | "fish" => Language::Shell,
+        "py" | "python" | "python3" | "pyw" | "pth" => Language::Python,
+        "js" | "javascript" | "mjs" | "cjs" | "jsx" | "node" | "nodejs" => Language::JavaScript,
+        "ts" | "typescript" | "mts" | "cts" => Language::TypeScript,
+        "tsx" => Language::Tsx,
+        "rb" | "ruby" => Language::Ruby,
+        "ps1" | "powershell" | "pwsh" | "psm1" => Language::PowerShell,
+        "go" | "golang" => Language::Go,
+        "applescript" | "scpt" | "osascript" | "jxa" => Language::AppleScript,
+        "bat" | "cmd" | "batch" | "batchfile" => Language::Batch,
+        "pl" | "perl" | "php" | "lua" => Language::Other,
+        _ => return None,
+    })
+}
+
+thread_local! {
+    static PARSERS: RefCell<HashMap<Language, Parser>> = RefCell::new(HashMap::new());
+}
+
+/// A syntax tree, or `None` when there is no grammar or it took too long.
+pub(crate) fn parse_with(language: Language, text: &str) -> Option<Tree> {
+    if text.len() > MAX_CODE {
+        return None;
+    }
+    let grammar: tree_sitter::Language = match language {
+        Language::Shell | Language::Batch => tree_sitter_bash::LANGUAGE.into(),
+        Language::Python => tree_sitter_python::LANGUAGE.into(),
+        Language::JavaScript => tree_sitter_javascript::LANGUAGE.into(),
+        Language::TypeScript => tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into(),
+        Language::Tsx => tree_sitter_typescript::LANGUAGE_TSX.into(),
+        Language::Ruby => tree_sitter_ruby::LANGUAGE.into(),
+        Language::PowerShell => tree_sitter_powershell::LANGUAGE.into(),
+        Language::Go => tree_sitter_go::LANGUAGE.into(),
+        Language::AppleScript | Language::Other => return None,
+    };
+    PARSERS.with(|cell| {
+        let mut parsers = cell.try_borrow_mut().ok()?;
+        let parser = match parsers.entry(language) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let mut parser = Parser::new();
+                parser.set_language(&grammar).ok()?;
+                entry.insert(parser)
+            }
+        };
+        parser.reset();
+        parser.parse(text, None)
+    })
+}
+
+/// Words without which no rule about code can apply: files that have none of them get no tree.
+/// Each rule needs a fetch, a send, a program, an evaluation, a secret place or a place that
+/// persists, and every way to name one of these, decoded at run time or not, needs one of these.
+static TELLING: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .build([
+            "http", "socket", "urlopen", "curl", "wget", "fetch", "request", "axios", "subprocess", "os.system", "popen", "exec", "eval", "spawn", "system(",
+            "child_process", "shell", "compile(", "b64", "base64", "atob", "fromcharcode", "decode", "unescape", "getattr", "__import__", "importlib", "globals()",
+            "pickle", "marshal", "environ", "process.env", "getenv", "~/", ".ssh", ".aws", "home", "rmtree", "rm -", "rmsync", "smtplib", "sendmail", "paramiko",
+            "net.dial", "dup2", "clipboard", "screenshot", "screencapture", "keychain", "launchagents", "crontab", "bashrc", "zshrc", "function(", "require(", "vm.",
+            "iex", "invoke-", "webclient", "start-process", "`", "tcpsocket", "open-uri", "open(", "write_text", "writefile", "appendfile", "/etc/", "soul.md", "memory.md",
+            "agents.md", "claude.md", "\\x", "nc ", "ncat", "socat", "dlopen", "cdll", "websocket", "dns", "removeall", "chmod", "password",
+        ])
+        .ok()
+});
+
+/// Could any rule about code apply to this text?
+pub(crate) fn telling(text: &str) -> bool {
+    TELLING.as_ref().is_none_or(|words| words.is_match(text))
+}
+
+/// Reads code and records what it does.
+pub(crate) fn analyse(flow: &mut Flow<'_>, language: Language, text: &str) {
+    match language {
+        Language::Shell => {
+            shell::run_text(flow, &unprompt(text), None);
+        }
+        Language::Batch => {
+            shell::run_text(flow, &batch(text), None);
+        }
+        Language::AppleScript => applescript::run(flow, text),
+        Language::PowerShell => {
+            if let Some(tree) = parse_with(language, text) {
+                let program = powershell::lower(tree.root_node(), text);
+                interp::run(flow, &program, language);
+            }
+        }
+        Language::Other => {}
+        _ => {
+            if let Some(tree) = parse_with(language, text) {
+                let program = lower::lower(tree.root_node(), text, language == Language::Ruby);
+                interp::run(flow, &program, Language::JavaScript.if_script(language));
+            }
+        }
+    }
+}
+
+impl Language {
+    /// TypeScript runs as JavaScript.
+    fn if_script(self, language: Language) -> Language {
+        match language {
+            Language::TypeScript | Language::Tsx => self,
+            other => other,
+        }
+    }
+}
+
+/// Drops the prompt signs of a console transcript.
+fn unprompt(text: &str) -> String {
+    if !text.contains("$ ") && !text.contains("% ") {
+        return text.to_owned();
+    }
+    text.lines()
+        .map(|line| {
+            let trimmed = line.trim_start();
+            trimmed.strip_prefix("$ ").or_else(|| trimmed.strip_prefix("% ")).unwrap_or(line)
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Batch files, near enough to a shell for what matters here.
+fn batch(text: &str) -> String {
+    text.lines()
+        .map(|line| {
+            let line = line.trim_start().trim_start_matches('@');
+            let lower = line.to_ascii_lowercase();
+            if lower.starts_with("rem ") || line.starts_with("::") {
+                return String::new();
+            }
+            let mut out = line.replace('^', "").replace('\\', "/");
+            while let (Some(start), true) = (out.find('%'), out.matches('%').count() >= 2) {
+                let Some(len) = out.get(start + 1..).and_then(|r| r.find('%')) else { break };
+                let name = out.get(start + 1..start + 1 + len).unwrap_or("").to_owned();
+                out.replace_range(start..start + len + 2, &format!("${{{name}}}"));
+            }
+            out
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
