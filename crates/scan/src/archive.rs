@@ -90,8 +90,15 @@ fn zip(tree: &mut Tree, path: &str, bytes: &[u8], nesting: usize) {
         if entry.is_dir() {
             continue;
         }
-        let name = member(path, entry.name());
-        if escapes(entry.name()) {
+        let raw = match entry.name() {
+            Ok(raw) => raw.into_owned(),
+            Err(error) => {
+                tree.refuse(path, Refusal::Archive(error.to_string()));
+                continue;
+            }
+        };
+        let name = member(path, &raw);
+        if escapes(&raw) {
             tree.refuse(name.clone(), Refusal::LinkOut);
         }
         let executable = entry.unix_mode().is_some_and(|mode| mode & 0o111 != 0);

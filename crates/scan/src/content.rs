@@ -458,8 +458,7 @@ fn match_place(probe: &str, place: &str) -> bool {
         let left = needle.starts_with(['/', '.'])
             && probe.as_bytes().get(start.wrapping_sub(1)) == Some(&b'/')
             || needle.starts_with('/')
-            || matches!(probe.as_bytes().get(start.wrapping_sub(1)), Some(b'/' | b'"' | b'\'' | b'=' | b' '))
-            || needle.starts_with(".p") && needle == ".pth";
+            || matches!(probe.as_bytes().get(start.wrapping_sub(1)), Some(b'/' | b'"' | b'\'' | b'=' | b' '));
         let right = open
             || probe.as_bytes().get(end).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'.' && *b != b'-' && *b != b'_');
         if left && right {

@@ -42,6 +42,8 @@ enum Command {
     /// File operations of a session, on standard input and output, inside its sandbox.
     #[command(hide = true)]
     Fsworker,
+    /// Look at skills, decide about them, keep to the decision.
+    Skill(cmd::skill::Args),
 }
 
 fn main() -> ExitCode {
@@ -59,5 +61,6 @@ fn main() -> ExitCode {
         Command::Start(args) => cmd::start::run(&args),
         Command::Completions(args) => cmd::completions::run::<Cli>(&args),
         Command::Fsworker => cmd::fsworker::run(),
+        Command::Skill(args) => cmd::skill::run(&args),
     }
 }

@@ -82,7 +82,7 @@ impl Interp<'_, '_, '_> {
                 let value = self.eval(expr);
                 for name in names {
                     let name = self.resolve(name);
-                    if let Some((object, _)) = name.split_once('.') {
+                    if let Some((object, _)) = name.split_once('.').filter(|_| !own(&name)) {
                         // A property taints the object it belongs to.
                         let object = object.to_owned();
                         self.assign(&object, &Value { texts: Vec::new(), ..value.clone() }, true);
@@ -95,7 +95,8 @@ impl Interp<'_, '_, '_> {
 
     fn assign(&mut self, name: &str, value: &Value, join: bool) {
         let scope = self.lookup_scope(name).unwrap_or(self.scope);
-        let scope = if name.starts_with('%') { 0 } else { scope };
+        // Properties of an object belong to all its methods.
+        let scope = if name.starts_with(['%', '@']) || own(name) { 0 } else { scope };
         let key = (scope, name.to_owned());
         if join {
             self.vars.entry(key).or_default().join(value);
@@ -327,7 +328,8 @@ impl Interp<'_, '_, '_> {
             _ => None,
         };
         let full = name.unwrap_or_else(|| method.map_or(String::new(), |m| format!(".{m}")));
-        if let Some((scope, params)) = self.functions.get(&full).cloned() {
+        let local = full.strip_prefix("self.").or_else(|| full.strip_prefix("this.")).unwrap_or(&full);
+        if let Some((scope, params)) = self.functions.get(local).cloned() {
             return self.local_call(scope, &params, &values);
         }
         if let Some(Value { .. }) = self.lookup(&full).filter(|_| full.starts_with('%')) {
@@ -650,6 +652,11 @@ impl Interp<'_, '_, '_> {
         }
         out
     }
+}
+
+/// A property of the object whose method this is.
+fn own(name: &str) -> bool {
+    name.starts_with("self.") || name.starts_with("this.")
 }
 
 fn strip_global(name: &str) -> &str {

@@ -232,7 +232,10 @@ impl<'s> Shell<'_, '_, 's> {
         for child in children(node) {
             match child.kind() {
                 "command_name" => {
-                    let value = child.named_child(0).map_or_else(|| Value::text(self.text(child)), |n| self.word(n));
+                    let value = match child.named_child(0) {
+                        Some(name) => self.word(name),
+                        None => Value::text(self.text(child)),
+                    };
                     argv.push(value);
                 }
                 "variable_assignment" => {

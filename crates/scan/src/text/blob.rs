@@ -80,7 +80,7 @@ pub(crate) fn unescape(text: &str) -> String {
     }
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
     let mut chars = text.chars().peekable();
-    let mut push = |out: &mut Vec<u8>, c: char| {
+    let push = |out: &mut Vec<u8>, c: char| {
         let mut buffer = [0; 4];
         out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
     };

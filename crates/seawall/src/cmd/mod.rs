@@ -10,6 +10,7 @@ pub(crate) mod events;
 pub(crate) mod fsworker;
 pub(crate) mod guard;
 pub(crate) mod sandbox;
+pub(crate) mod skill;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod token;

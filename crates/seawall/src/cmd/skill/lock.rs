@@ -1,0 +1,188 @@
+//! The lockfile: which skills were approved, exactly as they were, by whom.
+
+use super::load::Folder;
+use seawall_scan::{Capabilities, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// What was decided about a skill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// May be used as it was.
+    Approved,
+    /// May not be used, whatever it becomes.
+    Denied,
+}
+
+/// One skill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Entry {
+    pub(crate) status: Status,
+    /// Hash over names, modes and contents.
+    pub(crate) tree: String,
+    /// SHA-256 by path.
+    pub(crate) files: BTreeMap<String, String>,
+    /// Where it came from, as far as is known: `clawhub:owner/slug`, a path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) publisher: Option<String>,
+    /// The scanner's verdict at the time.
+    pub(crate) verdict: Verdict,
+    pub(crate) capabilities: Capabilities,
+    /// Who decided.
+    pub(crate) by: String,
+    /// Unix time in seconds.
+    pub(crate) at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Lock {
+    pub(crate) version: u32,
+    pub(crate) skills: BTreeMap<String, Entry>,
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        Self { version: 1, skills: BTreeMap::new() }
+    }
+}
+
+/// The lockfile could not be used. Whatever depends on it is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LockError {
+    #[error("`{path}` could not be read: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("`{path}` is not a lockfile of this version: {message}")]
+    Parse { path: PathBuf, message: String },
+    #[error("`{path}` could not be written: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+/// Largest lockfile that is read.
+const MAX: u64 = 64 << 20;
+
+/// Where the lockfile is when nothing else is said.
+pub(crate) fn default_path() -> PathBuf {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    match (state, home) {
+        _ if rustix::process::geteuid().is_root() => PathBuf::from("/var/lib/seawall/skills.lock.json"),
+        (Some(state), _) => state.join("seawall/skills.lock.json"),
+        (None, Some(home)) => home.join(".local/state/seawall/skills.lock.json"),
+        (None, None) => PathBuf::from("/var/lib/seawall/skills.lock.json"),
+    }
+}
+
+impl Lock {
+    /// Reads it; a missing file is an empty lock.
+    pub(crate) fn read(path: &Path) -> Result<Self, LockError> {
+        let text = match fs::metadata(path) {
+            Ok(meta) if meta.len() > MAX => {
+                return Err(LockError::Parse { path: path.to_owned(), message: "it is too large".into() });
+            }
+            Ok(_) => fs::read_to_string(path).map_err(|source| LockError::Read { path: path.to_owned(), source })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(LockError::Read { path: path.to_owned(), source }),
+        };
+        let lock: Self = serde_json::from_str(&text).map_err(|e| LockError::Parse { path: path.to_owned(), message: e.to_string() })?;
+        if lock.version != 1 {
+            return Err(LockError::Parse { path: path.to_owned(), message: format!("version {} is unknown", lock.version) });
+        }
+        Ok(lock)
+    }
+
+    /// Writes it whole or not at all.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), LockError> {
+        let failed = |source| LockError::Write { path: path.to_owned(), source };
+        let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(dir).map_err(failed)?;
+        let text = serde_json::to_string_pretty(self).map_err(|e| failed(e.into()))?;
+        let temporary = dir.join(format!(".skills.lock.{}", std::process::id()));
+        let result = (|| {
+            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+            file.write_all(text.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)?;
+            fs::File::open(dir)?.sync_all()
+        })();
+        if result.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        result.map_err(failed)
+    }
+
+    /// How `folder` stands to the lock.
+    pub(crate) fn standing(&self, name: &str, folder: &Folder) -> Standing {
+        match self.skills.get(name) {
+            None => Standing::Unknown,
+            Some(entry) if entry.status == Status::Denied => Standing::Denied,
+            Some(entry) if entry.tree == folder.tree_hash() => Standing::Approved,
+            Some(_) => Standing::Changed,
+        }
+    }
+}
+
+/// How a skill on disk stands to the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Exactly what was approved.
+    Approved,
+    /// Approved, but not as it is now.
+    Changed,
+    Denied,
+    /// Nobody decided about it.
+    Unknown,
+}
+
+impl Standing {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Standing::Approved => "approved",
+            Standing::Changed => "changed",
+            Standing::Denied => "denied",
+            Standing::Unknown => "not approved",
+        }
+    }
+}
+
+/// Copies of approved text files, by hash, beside the lock: what a later diff compares with.
+pub(crate) fn store_dir(lock: &Path) -> PathBuf {
+    lock.with_extension("store")
+}
+
+/// Largest file that is kept for diffs.
+const MAX_KEPT: usize = 1 << 20;
+
+/// Keeps the text files of an approved skill.
+pub(crate) fn keep(lock: &Path, folder: &Folder) -> Result<(), LockError> {
+    let dir = store_dir(lock);
+    let failed = |source| LockError::Write { path: dir.clone(), source };
+    fs::create_dir_all(&dir).map_err(failed)?;
+    for (file, digest) in folder.files.iter().zip(folder.digests().values()) {
+        let target = dir.join(digest);
+        if file.bytes.len() <= MAX_KEPT && !file.bytes.contains(&0) && !target.exists() {
+            fs::write(&target, &file.bytes).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The kept text of a hash.
+pub(crate) fn kept(lock: &Path, digest: &str) -> Option<String> {
+    // A digest from the lock is a file name here: only hex may be one.
+    digest.bytes().all(|b| b.is_ascii_hexdigit()).then_some(())?;
+    fs::read_to_string(store_dir(lock).join(digest)).ok()
+}
