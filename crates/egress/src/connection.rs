@@ -7,10 +7,12 @@ use crate::hello::{self, Opening};
 use crate::host::Target;
 use crate::identity::Identity;
 use crate::policy::{Compiled, Limits};
-use crate::proxy::{Connection, HeldHow, Proxy, Registered};
+use crate::proxy::{Connection, HeldHow, Proxy, Registered, content_refusal};
 use crate::record;
 use crate::refusal::{Cause, Refusal};
 use crate::rule::{How, Protocol};
+use crate::scan::{BodyScanner, Refused};
+use crate::socks::{self, SocksError};
 use crate::wire::{Input, RelayError, relay_body, tunnel};
 use std::io;
 use std::net::IpAddr;
@@ -73,6 +75,8 @@ struct Session<'a> {
     who: Option<Arc<Identity>>,
     /// The tunnel inside which requests come, if they do.
     inside: Option<Target>,
+    /// The last thing told to the client was a refusal.
+    told: bool,
 }
 
 pub(crate) async fn run(registered: Registered, stream: TcpStream, fixed: Option<Arc<Identity>>) {
@@ -85,11 +89,135 @@ pub(crate) async fn run(registered: Registered, stream: TcpStream, fixed: Option
         who: fixed.clone(),
         identity: fixed,
         inside: None,
+        told: false,
     };
-    session.requests(&mut reader, &mut writer, None).await;
+    let patience = Duration::from_secs(session.proxy.policy().limits.head_seconds);
+    match timeout(patience, reader.fill_small()).await {
+        Ok(Ok(n)) if n > 0 => {}
+        _ => return,
+    }
+    if reader.bytes().first() == Some(&socks::VERSION) {
+        let _ = session.socks(&mut reader, &mut writer, patience).await;
+    } else {
+        session.requests(&mut reader, &mut writer, None).await;
+    }
+    if session.told {
+        linger(&mut reader, &mut writer).await;
+    }
+}
+
+/// Closes in order after a refusal: with bytes of the client unread, the kernel would reset the
+/// connection and the client might never see the refusal.
+async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    reader: &mut Input<R>,
+    writer: &mut W,
+) {
+    /// What a client may still send while it has not seen the refusal.
+    const MAX_UNREAD: usize = 256 * 1024;
+    let _ = timeout(Duration::from_secs(2), async {
+        writer.shutdown().await?;
+        let mut unread = 0;
+        while unread < MAX_UNREAD {
+            reader.consume(reader.bytes().len());
+            match reader.fill_small().await? {
+                0 => break,
+                n => unread += n,
+            }
+        }
+        io::Result::Ok(())
+    })
+    .await;
+}
+
+/// Reads until a message is complete, and takes it off the reader.
+async fn message<R: AsyncRead + Unpin, T>(
+    reader: &mut Input<R>,
+    parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, SocksError>,
+) -> Result<T, End> {
+    loop {
+        match parse(reader.bytes()) {
+            Ok(Some((parsed, len))) => {
+                reader.consume(len);
+                return Ok(parsed);
+            }
+            Ok(None) => {
+                if reader.fill_small().await? == 0 {
+                    return Err(End::Gone);
+                }
+            }
+            Err(e) => {
+                return Err(End::Refused(Refusal::new(Cause::Malformed, e.to_string()), "SOCKS"));
+            }
+        }
+    }
 }
 
 impl Session<'_> {
+    /// A client of SOCKS5: greeting, proof where one is needed, and one CONNECT.
+    async fn socks<R, W>(
+        &mut self,
+        reader: &mut Input<R>,
+        writer: &mut W,
+        patience: Duration,
+    ) -> Result<(), End>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let asked = timeout(patience, async {
+            let method = if self.identity.is_some() { 0 } else { 2 };
+            if !message(reader, |bytes| socks::greeting(bytes, method)).await? {
+                writer.write_all(&socks::NO_METHOD).await?;
+                let why = "the client does not offer to show who it is";
+                return Err(End::Refused(Refusal::new(Cause::Unidentified, why), "SOCKS"));
+            }
+            if self.identity.is_none() {
+                writer.write_all(&socks::PASSWORD).await?;
+                let identity = message(reader, |bytes| {
+                    Ok(socks::proof(bytes)?.map(|(user, password, len)| {
+                        (self.proxy.authenticate_pair(user, password), len)
+                    }))
+                })
+                .await?;
+                let Some(identity) = identity else {
+                    writer.write_all(&socks::WRONG).await?;
+                    let why = "the client's user or secret is wrong";
+                    return Err(End::Refused(Refusal::new(Cause::Unidentified, why), "SOCKS"));
+                };
+                self.proxy
+                    .identify(self.connection, &identity)
+                    .map_err(|refusal| End::Refused(refusal, "SOCKS"))?;
+                self.who = Some(Arc::clone(&identity));
+                self.identity = Some(identity);
+                writer.write_all(&socks::WELCOME).await?;
+            } else {
+                writer.write_all(&socks::NO_PROOF).await?;
+            }
+            message(reader, socks::request).await
+        });
+        let target = match asked.await {
+            Ok(Ok(target)) => target,
+            Ok(Err(End::Refused(refusal, method))) => {
+                self.proxy.refused(self.who.as_deref(), None, method, &refusal);
+                let _ = writer.write_all(&socks::reply(Some(refusal.cause))).await;
+                return Err(End::Gone);
+            }
+            Ok(Err(gone)) => return Err(gone),
+            Err(_) => return Err(End::Gone),
+        };
+        let identity = self.identity.clone().ok_or(End::Gone)?;
+        let granted = socks::reply(None);
+        match self.connect(reader, writer, &identity, &target, &granted).await {
+            Err(End::Refused(refusal, _)) => {
+                self.proxy.refused(Some(&identity), Some(&target), "SOCKS", &refusal);
+                self.proxy.release(self.connection);
+                let _ = writer.write_all(&socks::reply(Some(refusal.cause))).await;
+                Err(End::Gone)
+            }
+            result => result.map(|_| ()),
+        }
+    }
+
     async fn requests<R, W>(
         &mut self,
         reader: &mut Input<R>,
@@ -194,7 +322,7 @@ impl Session<'_> {
         };
         let (target, path) = match self.destination(head) {
             Ok(Destination::Tunnel(target)) => {
-                return match self.connect(reader, writer, &identity, &target).await {
+                return match self.connect(reader, writer, &identity, &target, ESTABLISHED).await {
                     Ok(next) => Ok(next),
                     Err(End::Refused(refusal, _)) => {
                         self.refuse(writer, Some(&target), &head.method, &refusal, keep).await;
@@ -254,7 +382,7 @@ impl Session<'_> {
     }
 
     async fn refuse<W: AsyncWrite + Unpin>(
-        &self,
+        &mut self,
         writer: &mut W,
         target: Option<&Target>,
         method: &str,
@@ -263,6 +391,7 @@ impl Session<'_> {
     ) {
         self.proxy.refused(self.who.as_deref(), target, method, refusal);
         self.proxy.release(self.connection);
+        self.told = !keep;
         // Told before it is written down: a refusal lets nothing out.
         let answer = refusal.response(keep, method == "HEAD");
         let _ = timeout(Duration::from_secs(5), writer.write_all(&answer)).await;
@@ -275,23 +404,25 @@ impl Session<'_> {
         writer: &mut W,
         identity: &Arc<Identity>,
         target: &Target,
+        granted: &[u8],
     ) -> Result<Next, End>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
         let refused = |refusal| End::Refused(refusal, "CONNECT");
-        let (rule, addresses) = self
+        let admitted = self
             .proxy
-            .judge(self.connection, identity, target, HeldHow::Tunnel, None)
+            .judge(self.connection, identity, target, HeldHow::Tunnel, None, &[])
             .await
             .map_err(refused)?;
-        let event = record::allowed(identity, target, "CONNECT", &rule, &addresses);
+        let addresses = &admitted.addresses;
+        let event = record::allowed(identity, target, "CONNECT", &admitted.rule, addresses);
         let (recorded, dialled) =
-            tokio::join!(self.proxy.record(event), self.proxy.dial(target, &addresses));
+            tokio::join!(self.proxy.record(event), self.proxy.dial(target, addresses));
         recorded.map_err(refused)?;
         let (stream, address) = dialled.map_err(refused)?;
-        writer.write_all(ESTABLISHED).await?;
+        writer.write_all(granted).await?;
         let upstream = Upstream::new(stream, target.clone(), address);
         // From here the client is inside the tunnel: an HTTP answer of ours would be taken for
         // the destination's.
@@ -367,8 +498,10 @@ impl Session<'_> {
         // view of the address counts.
         let how = HeldHow::Carries(protocol);
         let known = [upstream.address];
-        let judged =
-            self.proxy.judge(self.connection, identity, &upstream.target, how, Some(&known)).await;
+        let judged = self
+            .proxy
+            .judge(self.connection, identity, &upstream.target, how, Some(&known), &[])
+            .await;
         if let Err(refusal) = judged {
             self.proxy.refused(Some(identity), Some(&upstream.target), "CONNECT", &refusal);
             return;
@@ -422,32 +555,49 @@ impl Session<'_> {
             path: path.split('?').next().unwrap_or_default().to_owned(),
             websocket: head.websocket,
         };
-        let reused = slot.take().filter(|u| u.target == *target);
-        let reused = reused.and_then(|mut u| u.reader.is_quiet().then_some(u));
-        let known = reused.as_ref().map(|u| [u.address]);
-        let (rule, addresses) = self
+        let reusable = slot.as_mut().is_some_and(|u| u.target == *target && u.reader.is_quiet());
+        let known = slot.as_ref().filter(|_| reusable).map(|u| [u.address]);
+        let known = known.as_ref().map(|k| &k[..]);
+        let content = [head.method.as_bytes(), path.as_bytes(), &head.fields];
+        let admitted = self
             .proxy
-            .judge(self.connection, identity, target, how, known.as_ref().map(|k| &k[..]))
+            .judge(self.connection, identity, target, how, known, &content)
             .await
             .map_err(refused)?;
-        let event = record::allowed(identity, target, &head.method, &rule, &addresses);
-        let mut upstream = match reused {
+        let addresses = &admitted.addresses;
+        let event = record::allowed(identity, target, &head.method, &admitted.rule, addresses);
+        let mut upstream = match slot.take().filter(|_| reusable) {
             Some(upstream) => {
                 self.proxy.record(event).await.map_err(refused)?;
                 upstream
             }
             None => {
                 let (recorded, dialled) =
-                    tokio::join!(self.proxy.record(event), self.proxy.dial(target, &addresses));
+                    tokio::join!(self.proxy.record(event), self.proxy.dial(target, addresses));
                 recorded.map_err(refused)?;
                 let (stream, address) = dialled.map_err(refused)?;
                 Upstream::new(stream, target.clone(), address)
             }
         };
         let limits = self.proxy.policy().limits.clone();
+        let mut scan = (head.framing != Framing::None)
+            .then(|| BodyScanner::new(self.proxy.scanner(), admitted.carries));
+        let request = request_head(head, target, path);
         let (outcome, answered) =
-            exchange(reader, writer, &mut upstream, head, target, path, &limits).await;
+            exchange(reader, writer, &mut upstream, head, request, scan.as_mut(), &limits).await;
         match outcome {
+            Outcome::Refused(refused) if !answered => {
+                let refusal = match refused {
+                    Refused::Found(finding) => content_refusal(&finding, target),
+                    Refused::Bomb => {
+                        Refusal::new(Cause::Content, "the compressed body expands without measure")
+                    }
+                };
+                let refusal = refusal.rule(&admitted.rule);
+                self.refuse(writer, Some(target), &head.method, &refusal, false).await;
+                Ok(Next::Close)
+            }
+            Outcome::Refused(_) => Err(End::Gone),
             Outcome::Kept => {
                 self.proxy.release(self.connection);
                 *slot = Some(upstream);
@@ -531,6 +681,8 @@ enum Outcome {
     Closed,
     /// Both sides speak WebSocket now.
     Upgraded,
+    /// The body of the request must not go on.
+    Refused(Refused),
     /// It broke off.
     Failed(String),
 }
@@ -542,8 +694,8 @@ async fn exchange<R, W>(
     writer: &mut W,
     upstream: &mut Upstream,
     head: &RequestHead,
-    target: &Target,
-    path: &str,
+    request: Vec<u8>,
+    scan: Option<&mut BodyScanner>,
     limits: &Limits,
 ) -> (Outcome, bool)
 where
@@ -551,7 +703,6 @@ where
     W: AsyncWrite + Unpin,
 {
     let idle = Duration::from_secs(limits.tunnel_idle_seconds);
-    let request = request_head(head, target, path);
     let mut answered = false;
     let (server_reader, server_writer) = (&mut upstream.reader, &mut upstream.writer);
     if head.framing == Framing::None {
@@ -562,7 +713,7 @@ where
         return (outcome, answered);
     }
     let outcome = {
-        let upload = relay_body(reader, server_writer, request, head.framing, true, idle);
+        let upload = relay_body(reader, server_writer, request, head.framing, true, scan, idle);
         let download = answer(server_reader, writer, head, limits, &mut answered);
         tokio::pin!(upload, download);
         tokio::select! {
@@ -574,6 +725,7 @@ where
                 _ => Outcome::Failed("answered before the request was complete".into()),
             },
             Err(RelayError::From(e)) => Outcome::Failed(format!("the request broke off: {e}")),
+            Err(RelayError::Refused(refused)) => Outcome::Refused(refused),
         },
         early = &mut download => match early {
             Outcome::Failed(why) => Outcome::Failed(why),
@@ -669,13 +821,15 @@ where
             }
             continue;
         }
-        let relayed = relay_body(server, writer, out, head.framing, !http10, idle).await;
+        let relayed = relay_body(server, writer, out, head.framing, !http10, None, idle).await;
         return match relayed {
             Ok(()) if keep && head.keep_alive && server.bytes().is_empty() => Outcome::Kept,
             Ok(()) if !keep => Outcome::Closed,
             Ok(()) => Outcome::Ended,
             Err(RelayError::From(e)) => Outcome::Failed(format!("its answer broke off: {e}")),
-            Err(RelayError::To) => Outcome::Failed("the client is gone".into()),
+            Err(RelayError::To | RelayError::Refused(_)) => {
+                Outcome::Failed("the client is gone".into())
+            }
         };
     }
     Outcome::Failed("it sent interim answers without end".into())

@@ -260,7 +260,7 @@ mod tests {
             assert_eq!(Host::parse(text), Err(error), "{text}");
         }
         assert_eq!(Host::parse(&"a".repeat(64)), Err(HostError::TooLong));
-        assert_eq!(Host::parse(&"a.".repeat(127)), Err(HostError::TooLong));
+        assert_eq!(Host::parse(&"a.".repeat(128)), Err(HostError::TooLong));
     }
 
     #[test]

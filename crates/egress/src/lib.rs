@@ -5,22 +5,27 @@
 //! one of those is dialled; the event is on disk before a byte goes out.
 //!
 //! Pure, functions of values: [`address`], [`host`], [`identity`], [`rule`], [`policy`],
-//! [`refusal`], [`head`], [`chunked`], [`hello`]. Edges: [`resolve`], [`proxy`], [`journal`].
+//! [`refusal`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`resolve`], [`proxy`], [`journal`].
 
 pub mod address;
 pub mod chunked;
 mod connection;
+pub mod enforce;
+pub mod explain;
 pub mod head;
 pub mod hello;
 pub mod host;
 pub mod identity;
 pub mod journal;
+pub mod learn;
 pub mod policy;
 pub mod proxy;
 mod record;
 pub mod refusal;
 pub mod resolve;
 pub mod rule;
+pub mod scan;
+pub mod socks;
 mod wire;
 
 pub use identity::{Identity, Zone};

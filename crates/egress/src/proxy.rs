@@ -11,7 +11,8 @@ use crate::policy::{Compiled, EgressPolicy, PolicyError};
 use crate::record;
 use crate::refusal::{Cause, Refusal};
 use crate::resolve::Resolve;
-use crate::rule::{How, Protocol};
+use crate::rule::{How, Protocol, Rule};
+use crate::scan::{Canary, Finding, Scanner, ScannerError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use base64::Engine as _;
 use futures_util::future::join_all;
@@ -46,6 +47,7 @@ pub struct Proxy {
     listeners: Mutex<Vec<Arc<Listener>>>,
     counts: Mutex<HashMap<Arc<Identity>, usize>>,
     grants: Mutex<HashMap<String, Grant>>,
+    scanner: ArcSwap<Scanner>,
     next_id: AtomicU64,
     observed: mpsc::Sender<Event>,
     observations: Mutex<Option<mpsc::Receiver<Event>>>,
@@ -109,6 +111,36 @@ impl HeldHow {
     }
 }
 
+/// What was judged and may be dialled.
+pub(crate) struct Admitted {
+    /// Name of the rule.
+    pub(crate) rule: String,
+    /// Kinds of credentials that may go along.
+    pub(crate) carries: Vec<String>,
+    /// The judged addresses.
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// Tells what was found, never the thing itself.
+pub(crate) fn content_refusal(finding: &Finding, target: &Target) -> Refusal {
+    let through = match finding.through.as_slice() {
+        [] => String::new(),
+        encodings => format!(" (in {})", encodings.join(" in ")),
+    };
+    let why = format!(
+        "the request to `{target}` carries a secret of the kind `{}`{through}",
+        finding.kind
+    );
+    let refusal = Refusal::new(Cause::Content, why);
+    if finding.kind.starts_with("canary") {
+        return refusal;
+    }
+    refusal.fix(format!(
+        "if this destination is meant to get it, add it to the rule: carries = [\"{}\"]",
+        finding.kind
+    ))
+}
+
 /// A lock whose holder panicked still guards consistent data here: every critical section is a
 /// single insertion, removal or read.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -126,6 +158,10 @@ impl Proxy {
         log: Arc<dyn EventLog>,
     ) -> Result<Arc<Self>, PolicyError> {
         let (observed, observations) = mpsc::channel(MAX_WAITING);
+        let scanner = Scanner::new(&[]).map_err(|e| PolicyError::Field {
+            field: "(built-in scanner)".into(),
+            problem: e.to_string(),
+        })?;
         Ok(Arc::new(Self {
             policy: ArcSwap::from_pointee(policy.compile()?),
             resolver,
@@ -135,6 +171,7 @@ impl Proxy {
             listeners: Mutex::default(),
             counts: Mutex::default(),
             grants: Mutex::default(),
+            scanner: ArcSwap::from_pointee(scanner),
             next_id: AtomicU64::new(0),
             observed,
             observations: Mutex::new(Some(observations)),
@@ -302,6 +339,19 @@ impl Proxy {
         }
     }
 
+    /// Sets the strings that must not leave as they stand, for instance the gateway's own token.
+    ///
+    /// # Errors
+    /// When one is too short, or there are too many; the ones in force stay.
+    pub fn canaries(&self, canaries: &[Canary]) -> Result<(), ScannerError> {
+        self.scanner.store(Arc::new(Scanner::new(canaries)?));
+        Ok(())
+    }
+
+    pub(crate) fn scanner(&self) -> Arc<Scanner> {
+        self.scanner.load_full()
+    }
+
     /// Client connections at this moment.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -348,8 +398,15 @@ impl Proxy {
             .and_then(|(_, text)| base64::engine::general_purpose::STANDARD.decode(text).ok())
             .ok_or_else(|| refused("the client's credentials are not of the form Basic"))?;
         let mut parts = decoded.splitn(2, |b| *b == b':');
-        let user = parts.next().and_then(|u| std::str::from_utf8(u).ok()).unwrap_or("");
-        let shown: [u8; 32] = Sha256::digest(parts.next().unwrap_or_default()).into();
+        let user = parts.next().unwrap_or_default();
+        self.authenticate_pair(user, parts.next().unwrap_or_default())
+            .ok_or_else(|| refused("the client's user or secret is wrong"))
+    }
+
+    /// Who has this user and secret.
+    pub(crate) fn authenticate_pair(&self, user: &[u8], secret: &[u8]) -> Option<Arc<Identity>> {
+        let user = std::str::from_utf8(user).unwrap_or("");
+        let shown: [u8; 32] = Sha256::digest(secret).into();
         let known = lock(&self.grants).get(user).cloned().or_else(|| {
             self.policy.load().client(user).map(|(hash, who)| (*hash, Arc::new(who.clone())))
         });
@@ -358,10 +415,7 @@ impl Proxy {
             Some((hash, identity)) => (hash, Some(identity)),
             None => ([0; 32], None),
         };
-        match (bool::from(hash.ct_eq(&shown)), identity) {
-            (true, Some(identity)) => Ok(identity),
-            _ => Err(refused("the client's user or secret is wrong")),
-        }
+        if bool::from(hash.ct_eq(&shown)) { identity } else { None }
     }
 
     /// Notes whose connection this is. A connection keeps its identity.
@@ -392,7 +446,8 @@ impl Proxy {
 
     /// Judges a destination, looks it up, judges the addresses, and notes that the connection
     /// holds it. With `known`, the addresses of the connection at hand are judged again instead
-    /// of looked up.
+    /// of looked up. `content` is what of the request would go out; it is scanned before the
+    /// look-up, because a name that is looked up has left already.
     pub(crate) async fn judge(
         &self,
         connection: &Connection,
@@ -400,10 +455,13 @@ impl Proxy {
         target: &Target,
         how: HeldHow,
         known: Option<&[IpAddr]>,
-    ) -> Result<(String, Vec<IpAddr>), Refusal> {
+        content: &[&[u8]],
+    ) -> Result<Admitted, Refusal> {
         self.check_gate()?;
         let policy = self.policy();
-        let name = policy.judge(identity, target, how.how())?.name.clone();
+        let rule = policy.judge(identity, target, how.how())?;
+        let admitted = (rule.name.clone(), rule.carries.clone());
+        self.scan(rule, target, content)?;
         let addresses = match known {
             Some(addresses) => addresses.to_vec(),
             None => self.look_up(&policy, target).await?,
@@ -426,7 +484,18 @@ impl Proxy {
             let rule = now.judge(identity, target, held.how.how())?;
             now.judge_addresses(rule, target, &addresses)?;
         }
-        Ok((name, addresses))
+        let (rule, carries) = admitted;
+        Ok(Admitted { rule, carries, addresses })
+    }
+
+    fn scan(&self, rule: &Rule, target: &Target, content: &[&[u8]]) -> Result<(), Refusal> {
+        let scanner = self.scanner.load();
+        let found = |part: &[u8]| scanner.scan(part, &rule.carries);
+        let in_name = target.host.name().and_then(|name| found(name.as_bytes()));
+        match in_name.or_else(|| content.iter().find_map(|part| found(part))) {
+            None => Ok(()),
+            Some(finding) => Err(content_refusal(&finding, target).rule(&rule.name)),
+        }
     }
 
     pub(crate) fn release(&self, connection: &Connection) {

@@ -21,6 +21,8 @@ pub enum Cause {
     NameMismatch,
     /// The tunnel carries a protocol that no rule allows.
     Protocol,
+    /// It carries what must not leave.
+    Content,
     /// No proof of who asks.
     Unidentified,
     /// The gate is closed.
@@ -43,6 +45,7 @@ impl Cause {
             | Self::Metadata
             | Self::Address
             | Self::NameMismatch
+            | Self::Content
             | Self::Protocol => (403, "Forbidden"),
             Self::Malformed => (400, "Bad Request"),
             Self::Unidentified => (407, "Proxy Authentication Required"),
@@ -56,7 +59,7 @@ impl Cause {
     #[must_use]
     pub fn proxy_status(self) -> &'static str {
         match self {
-            Self::NoRule | Self::DenyRule | Self::Protocol | Self::NameMismatch => {
+            Self::NoRule | Self::DenyRule | Self::Protocol | Self::Content | Self::NameMismatch => {
                 "http_request_denied"
             }
             Self::Metadata | Self::Address => "destination_ip_prohibited",
@@ -79,6 +82,7 @@ impl Cause {
             Self::Malformed => "malformed",
             Self::NameMismatch => "name_mismatch",
             Self::Protocol => "protocol",
+            Self::Content => "content",
             Self::Unidentified => "unidentified",
             Self::Closed => "closed",
             Self::Log => "log",
@@ -198,7 +202,7 @@ mod tests {
         insta::assert_snapshot!(String::from_utf8(refusal.response(false, false)).unwrap().replace('\r', ""), @r#"
         HTTP/1.1 403 Forbidden
         Content-Type: text/plain; charset=utf-8
-        Content-Length: 149
+        Content-Length: 135
         Cache-Control: no-store
         Proxy-Status: seawall; error=http_request_denied; details="no rule allows the host `example.com`"
         X-Seawall-Decision: deny

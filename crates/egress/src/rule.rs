@@ -3,6 +3,7 @@
 use crate::address::{AddressClass, classify};
 use crate::host::{Host, parse_port};
 use crate::identity::{Glob, Identity, Zone, any_matches};
+use crate::scan::KINDS;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -99,6 +100,10 @@ pub struct Rule {
     /// Private addresses that this rule may dial.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub private: Vec<PrivateRange>,
+    /// Kinds of credentials that requests under this rule may carry, where they are seen: those
+    /// that belong to the destination. `*` is all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub carries: Vec<String>,
     /// Whether a ClientHello with Encrypted Client Hello passes: the name that it shows may then
     /// not be the name that it asks for.
     pub ech: bool,
@@ -133,6 +138,8 @@ struct RawRule {
     #[serde(default)]
     private: Vec<PrivateRange>,
     #[serde(default)]
+    carries: Vec<String>,
+    #[serde(default)]
     ech: bool,
     reason: Option<String>,
 }
@@ -162,8 +169,8 @@ impl TryFrom<RawRule> for Rule {
             None if protocols == [Protocol::Tls] => vec![Ports { first: 443, last: 443 }],
             None => return fail("`ports` is needed with `protocols`"),
         };
-        if denies && (!raw.private.is_empty() || raw.ech) {
-            return fail("`private` and `ech` have no effect in a deny rule");
+        if denies && !(raw.private.is_empty() && raw.carries.is_empty() && !raw.ech) {
+            return fail("`private`, `carries` and `ech` have no effect in a deny rule");
         }
         let is_seen = |p: &Protocol| matches!(p, Protocol::Http | Protocol::Websocket);
         let sees_requests = protocols.is_empty() || protocols.iter().any(is_seen);
@@ -193,6 +200,18 @@ impl TryFrom<RawRule> for Rule {
                 "`{bad}` is not a path prefix: it begins with `/` and has no `..`, `//`, `%` or `\\`"
             ));
         }
+        if !raw.carries.is_empty() && !sees_requests {
+            return fail("`carries` needs `protocols = [\"http\"]`: nothing is seen in a tunnel");
+        }
+        let known = |name: &str| name == "*" || KINDS.iter().any(|kind| kind.name == name);
+        if let Some(bad) = raw.carries.iter().find(|name| !known(name)) {
+            let mut names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+            names.dedup();
+            return fail(&format!(
+                "`{bad}` is not a kind of credential; they are `*`, {}",
+                names.join(", ")
+            ));
+        }
         if raw.ech && !protocols.contains(&Protocol::Tls) {
             return fail("`ech` has an effect with `tls` only");
         }
@@ -210,6 +229,7 @@ impl TryFrom<RawRule> for Rule {
             channels: raw.channels,
             runs: raw.runs,
             private: raw.private,
+            carries: raw.carries,
             ech: raw.ech,
             reason: raw.reason,
         })

@@ -31,6 +31,8 @@ enum Command {
     Config(cmd::config::Args),
     Token(cmd::token::Args),
     Door(cmd::door::Args),
+    /// The forward proxy alone, and questions to its policy.
+    Egress(cmd::egress::Args),
     /// Run a command confined, see what it would be granted, or test this host.
     Sandbox(cmd::sandbox::Args),
     #[command(hide = true)]
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Config(args) => cmd::config::run(&args),
         Command::Token(args) => cmd::token::run(&args),
         Command::Door(args) => cmd::door::run(&args),
+        Command::Egress(args) => cmd::egress::run(&args),
         Command::Sandbox(args) => cmd::sandbox::run(&args),
         Command::Guard(args) => cmd::guard::run(args),
         Command::Start(args) => cmd::start::run(&args),

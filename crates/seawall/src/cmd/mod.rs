@@ -6,6 +6,7 @@
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod door;
+pub(crate) mod egress;
 pub(crate) mod events;
 pub(crate) mod fsworker;
 pub(crate) mod guard;
