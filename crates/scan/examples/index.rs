@@ -8,7 +8,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(publisher), Some(dir)) = (args.next(), args.next()) else {
         return Err("usage: index PUBLISHER DIR".into());
     };
-    let mut folders: Vec<_> = std::fs::read_dir(dir)?.filter_map(Result::ok).map(|e| e.path()).collect();
+    let mut folders: Vec<_> =
+        std::fs::read_dir(dir)?.filter_map(Result::ok).map(|e| e.path()).collect();
     folders.sort();
     let mut index = Index::default();
     for folder in folders {

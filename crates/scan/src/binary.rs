@@ -9,9 +9,15 @@ fn magic(bytes: &[u8]) -> Option<&'static str> {
     Some(match bytes {
         [0x7f, b'E', b'L', b'F', ..] => "ELF program",
         [b'M', b'Z', ..] if bytes.len() > 64 => "Windows program",
-        [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => "macOS program",
+        [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => {
+            "macOS program"
+        }
         [0xca, 0xfe, 0xba, 0xbe, _, _, _, n, ..] => {
-            if *n < 20 { "macOS program" } else { "Java class" }
+            if *n < 20 {
+                "macOS program"
+            } else {
+                "Java class"
+            }
         }
         [0, b'a', b's', b'm', ..] => "WebAssembly module",
         [b'F', b'a', b's', b'd', b'U', b'A', b'S', ..] => "compiled AppleScript",
@@ -24,34 +30,65 @@ fn magic(bytes: &[u8]) -> Option<&'static str> {
 
 /// Endings under which nobody expects a program.
 const HARMLESS: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "webp", "svg", "ico", "pdf", "txt", "md", "json", "yaml", "yml", "csv", "xml", "html", "css", "ttf", "woff", "woff2", "mp3", "mp4", "wav", "docx", "xlsx", "pptx", "log",
+    "png", "jpg", "jpeg", "gif", "webp", "svg", "ico", "pdf", "txt", "md", "json", "yaml", "yml",
+    "csv", "xml", "html", "css", "ttf", "woff", "woff2", "mp3", "mp4", "wav", "docx", "xlsx",
+    "pptx", "log",
 ];
 
 /// Looks at a file that is not text.
-pub(crate) fn look(path: &str, bytes: &[u8], findings: &mut Findings<'_>, capabilities: &mut Capabilities) {
+pub(crate) fn look(
+    path: &str,
+    bytes: &[u8],
+    findings: &mut Findings<'_>,
+    capabilities: &mut Capabilities,
+) {
     let name = path.rsplit(['/', '!']).next().unwrap_or(path).to_ascii_lowercase();
     let ending = name.rsplit_once('.').map_or("", |(_, e)| e);
     let Some(kind) = magic(bytes) else {
         let parts: Vec<&str> = name.split('.').collect();
-        if parts.len() > 2 && matches!(ending, "exe" | "scr" | "lnk" | "bat" | "cmd" | "vbs" | "js") && parts.iter().rev().nth(1).is_some_and(|p| HARMLESS.contains(p)) {
-            findings.add("disguised-file", path, 0, "two endings: a program under the name of a document");
+        if parts.len() > 2
+            && matches!(ending, "exe" | "scr" | "lnk" | "bat" | "cmd" | "vbs" | "js")
+            && parts.iter().rev().nth(1).is_some_and(|p| HARMLESS.contains(p))
+        {
+            findings.add(
+                "disguised-file",
+                path,
+                0,
+                "two endings: a program under the name of a document",
+            );
         }
         return;
     };
     Capabilities::add(&mut capabilities.programs, path);
     if HARMLESS.contains(&ending) {
-        findings.add("disguised-file", path, 0, format!("is a {kind} under the name of a .{ending} file"));
+        findings.add(
+            "disguised-file",
+            path,
+            0,
+            format!("is a {kind} under the name of a .{ending} file"),
+        );
         return;
     }
     if kind == "WebAssembly module" || (kind == "compiled Python" && path.contains("__pycache__")) {
-        findings.add_at("binary-program", Level::Low, path, 0, format!("is a {kind}: its source is not here"));
+        findings.add_at(
+            "binary-program",
+            Level::Low,
+            path,
+            0,
+            format!("is a {kind}: its source is not here"),
+        );
         return;
     }
     let signs = hidden_signs(bytes);
     if signs.is_empty() {
         findings.add("binary-program", path, 0, format!("is a {kind}, which nobody can read"));
     } else {
-        findings.add("binary-suspicious", path, 0, format!("is a {kind} that {}", signs.join(" and ")));
+        findings.add(
+            "binary-suspicious",
+            path,
+            0,
+            format!("is a {kind} that {}", signs.join(" and ")),
+        );
     }
 }
 
@@ -60,7 +97,12 @@ fn hidden_signs(bytes: &[u8]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     match Object::parse(bytes) {
         Ok(Object::Elf(elf)) => {
-            names.extend(elf.dynsyms.iter().take(20_000).filter_map(|s| elf.dynstrtab.get_at(s.st_name).map(str::to_owned)));
+            names.extend(
+                elf.dynsyms
+                    .iter()
+                    .take(20_000)
+                    .filter_map(|s| elf.dynstrtab.get_at(s.st_name).map(str::to_owned)),
+            );
             if elf.section_headers.is_empty() && elf.libraries.is_empty() {
                 out.push("has no section table".to_owned());
             }
@@ -69,7 +111,11 @@ fn hidden_signs(bytes: &[u8]) -> Vec<String> {
             names.extend(pe.imports.iter().take(20_000).map(|i| i.name.to_string()));
             for section in &pe.sections {
                 let name = section.name().unwrap_or("");
-                if name.starts_with("UPX") || name.contains("packed") || name.starts_with(".vmp") || name.starts_with(".themida") {
+                if name.starts_with("UPX")
+                    || name.contains("packed")
+                    || name.starts_with(".vmp")
+                    || name.starts_with(".themida")
+                {
                     out.push("is packed".to_owned());
                     break;
                 }
@@ -86,7 +132,20 @@ fn hidden_signs(bytes: &[u8]) -> Vec<String> {
     if find(bytes, b"UPX!") && !out.iter().any(|s| s.contains("packed")) {
         out.push("is packed".to_owned());
     }
-    if names.iter().any(|n| matches!(n.as_str(), "ptrace" | "CreateRemoteThread" | "WriteProcessMemory" | "SetWindowsHookExA" | "SetWindowsHookExW" | "GetAsyncKeyState" | "CGEventTapCreate" | "CryptUnprotectData" | "SecKeychainFindGenericPassword")) {
+    if names.iter().any(|n| {
+        matches!(
+            n.as_str(),
+            "ptrace"
+                | "CreateRemoteThread"
+                | "WriteProcessMemory"
+                | "SetWindowsHookExA"
+                | "SetWindowsHookExW"
+                | "GetAsyncKeyState"
+                | "CGEventTapCreate"
+                | "CryptUnprotectData"
+                | "SecKeychainFindGenericPassword"
+        )
+    }) {
         out.push("reaches into other programs or credential stores".to_owned());
     }
     let code = bytes.get(..bytes.len().min(1 << 20)).unwrap_or(bytes);

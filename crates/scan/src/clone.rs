@@ -43,9 +43,15 @@ pub(crate) enum Kinship {
     /// The very file.
     Same,
     /// Almost the file; the hosts are new.
-    Changed { of: String, share: u32, hosts: Vec<String> },
+    Changed {
+        of: String,
+        share: u32,
+        hosts: Vec<String>,
+    },
     /// Another skill under a name that imitates.
-    Imitates { of: String },
+    Imitates {
+        of: String,
+    },
     None,
 }
 
@@ -75,7 +81,8 @@ impl Index {
             return Kinship::Same;
         }
         let mine = sketch(text);
-        let best = self.known.iter().map(|k| (share(&mine, &k.sketch), k)).max_by(|a, b| a.0.cmp(&b.0));
+        let best =
+            self.known.iter().map(|k| (share(&mine, &k.sketch), k)).max_by(|a, b| a.0.cmp(&b.0));
         if let Some((share, known)) = best.filter(|(share, _)| *share >= 60) {
             let added: Vec<String> = hosts(text).difference(&known.hosts).cloned().collect();
             return Kinship::Changed { of: known.name.clone(), share, hosts: added };
@@ -87,8 +94,10 @@ impl Index {
                 continue;
             }
             let homoglyph = folded == known.name && lower != known.name;
-            let swapped = lower != known.name && lower.replace(['-', '_', '.'], "") == known.name.replace(['-', '_', '.'], "");
-            if homoglyph || swapped || (known.name.len() >= 7 && distance_one(&lower, &known.name)) {
+            let swapped = lower != known.name
+                && lower.replace(['-', '_', '.'], "") == known.name.replace(['-', '_', '.'], "");
+            if homoglyph || swapped || (known.name.len() >= 7 && distance_one(&lower, &known.name))
+            {
                 return Kinship::Imitates { of: known.name.clone() };
             }
         }
@@ -106,7 +115,8 @@ fn hosts(text: &str) -> BTreeSet<String> {
 
 fn sketch(text: &str) -> Vec<u32> {
     let folded = unicode::fold(text.get(..text.len().min(256 << 10)).unwrap_or(text));
-    let words: Vec<&str> = folded.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        folded.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
     let mut all: Vec<u32> = words.windows(WIDTH).map(hash).collect();
     all.sort_unstable();
     all.dedup();
@@ -136,7 +146,8 @@ fn share(a: &[u32], b: &[u32]) -> u32 {
     union.sort_unstable();
     union.dedup();
     union.truncate(SKETCH);
-    let both = union.iter().filter(|h| a.binary_search(h).is_ok() && b.binary_search(h).is_ok()).count();
+    let both =
+        union.iter().filter(|h| a.binary_search(h).is_ok() && b.binary_search(h).is_ok()).count();
     u32::try_from(both * 100 / union.len().max(1)).unwrap_or(0)
 }
 
@@ -152,6 +163,8 @@ fn distance_one(a: &str, b: &str) -> bool {
     if short.len() < long.len() {
         return rest(short, start) == rest(long, start + 1);
     }
-    let swapped = short.get(start) == long.get(start + 1) && short.get(start + 1) == long.get(start) && rest(short, start + 2) == rest(long, start + 2);
+    let swapped = short.get(start) == long.get(start + 1)
+        && short.get(start + 1) == long.get(start)
+        && rest(short, start + 2) == rest(long, start + 2);
     rest(short, start + 1) == rest(long, start + 1) || swapped
 }

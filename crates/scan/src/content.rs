@@ -178,9 +178,10 @@ impl Api {
         if let Some(kind) = self.names.get(method) {
             return Some(*kind);
         }
-        let module = self.net_modules.iter().any(|m| {
-            name.strip_prefix(m.as_str()).is_some_and(|rest| rest.starts_with('.'))
-        });
+        let module = self
+            .net_modules
+            .iter()
+            .any(|m| name.strip_prefix(m.as_str()).is_some_and(|rest| rest.starts_with('.')));
         ((receiver_net || module) && self.net_methods.iter().any(|m| m == method))
             .then_some(ApiKind::Net)
     }
@@ -299,9 +300,12 @@ impl Content {
     /// # Errors
     /// When a file is malformed or names an unknown concept.
     pub fn shipped() -> Result<Self, ContentError> {
-        let rules: RuleFile = parse("rules.toml", include_str!("../../../content/scan/rules.toml"))?;
-        let hosts: HostFile = parse("hosts.toml", include_str!("../../../content/scan/hosts.toml"))?;
-        let paths: PathFile = parse("paths.toml", include_str!("../../../content/scan/paths.toml"))?;
+        let rules: RuleFile =
+            parse("rules.toml", include_str!("../../../content/scan/rules.toml"))?;
+        let hosts: HostFile =
+            parse("hosts.toml", include_str!("../../../content/scan/hosts.toml"))?;
+        let paths: PathFile =
+            parse("paths.toml", include_str!("../../../content/scan/paths.toml"))?;
         let words: BTreeMap<String, ConceptEntry> =
             parse("lexicon.toml", include_str!("../../../content/scan/lexicon.toml"))?;
         let api: BTreeMap<String, ApiEntry> =
@@ -458,9 +462,14 @@ fn match_place(probe: &str, place: &str) -> bool {
         let left = needle.starts_with(['/', '.'])
             && probe.as_bytes().get(start.wrapping_sub(1)) == Some(&b'/')
             || needle.starts_with('/')
-            || matches!(probe.as_bytes().get(start.wrapping_sub(1)), Some(b'/' | b'"' | b'\'' | b'=' | b' '));
+            || matches!(
+                probe.as_bytes().get(start.wrapping_sub(1)),
+                Some(b'/' | b'"' | b'\'' | b'=' | b' ')
+            );
         let right = open
-            || probe.as_bytes().get(end).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'.' && *b != b'-' && *b != b'_');
+            || probe.as_bytes().get(end).is_none_or(|b| {
+                !b.is_ascii_alphanumeric() && *b != b'.' && *b != b'-' && *b != b'_'
+            });
         if left && right {
             return true;
         }

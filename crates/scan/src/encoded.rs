@@ -7,7 +7,30 @@ const MIN: usize = 20;
 
 /// Words that make decoded text a command.
 const COMMANDS: &[&str] = &[
-    "curl ", "wget ", "/bin/sh", "/bin/bash", "bash -", "sh -c", "powershell", "invoke-", "iex", "eval(", "exec(", "import os", "import socket", "subprocess", "child_process", "http://", "nc -", "/dev/tcp", "base64 -", "python -c", "osascript", "os.system", "certutil", "cmd /c",
+    "curl ",
+    "wget ",
+    "/bin/sh",
+    "/bin/bash",
+    "bash -",
+    "sh -c",
+    "powershell",
+    "invoke-",
+    "iex",
+    "eval(",
+    "exec(",
+    "import os",
+    "import socket",
+    "subprocess",
+    "child_process",
+    "http://",
+    "nc -",
+    "/dev/tcp",
+    "base64 -",
+    "python -c",
+    "osascript",
+    "os.system",
+    "certutil",
+    "cmd /c",
 ];
 
 /// The first encoded command in `text`: offset and what it decodes to.
@@ -15,7 +38,8 @@ pub(crate) fn command_in(text: &str) -> Option<(usize, String)> {
     for run in blob::runs(text, MIN) {
         let Some(raw) = text.get(run.at..run.end) else { continue };
         // Prose, identifiers and paths decode to noise or not at all; skip the cheap cases.
-        if raw.len() > 200_000 || !raw.bytes().any(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
+        if raw.len() > 200_000 || !raw.bytes().any(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        {
             continue;
         }
         for candidate in [raw.to_owned(), raw.chars().rev().collect::<String>()] {
@@ -28,7 +52,9 @@ pub(crate) fn command_in(text: &str) -> Option<(usize, String)> {
                 }
             }
             let lower = decoded.to_ascii_lowercase();
-            let printable = decoded.chars().filter(|c| !c.is_control() || c.is_whitespace()).count() * 10 >= decoded.chars().count() * 9;
+            let printable =
+                decoded.chars().filter(|c| !c.is_control() || c.is_whitespace()).count() * 10
+                    >= decoded.chars().count() * 9;
             if printable && COMMANDS.iter().any(|c| lower.contains(c)) {
                 return Some((run.at, decoded));
             }

@@ -52,11 +52,24 @@ pub(crate) enum Trust {
 
 pub(crate) fn trust(content: &Content, purpose: &Purpose, url: &Url) -> Trust {
     let is = |class| url.is(content, class);
-    if urls::local(&url.host) || is(HostClass::Example) || url.host.contains(HOLE) || placeholder(&url.host) {
+    if urls::local(&url.host)
+        || is(HostClass::Example)
+        || url.host.contains(HOLE)
+        || placeholder(&url.host)
+    {
         return Trust::Nobody;
     }
-    if url.numeric() || is(HostClass::Drop) || is(HostClass::Tunnel) || is(HostClass::Paste) || is(HostClass::Shortener) {
-        return if purpose.declares(content, &url.host, &url.path) && !url.numeric() { Trust::Declared } else { Trust::Hiding };
+    if url.numeric()
+        || is(HostClass::Drop)
+        || is(HostClass::Tunnel)
+        || is(HostClass::Paste)
+        || is(HostClass::Shortener)
+    {
+        return if purpose.declares(content, &url.host, &url.path) && !url.numeric() {
+            Trust::Declared
+        } else {
+            Trust::Hiding
+        };
     }
     if is(HostClass::MessengerHook) && !placeholder(&url.path) && url.path.len() > 30 {
         return Trust::Hiding;
@@ -66,8 +79,13 @@ pub(crate) fn trust(content: &Content, purpose: &Purpose, url: &Url) -> Trust {
     }
     if is(HostClass::CodeHosting) {
         // Whose repository counts, not whose host.
-        let owner = url.path.trim_start_matches('/').split('/').take(2).collect::<Vec<_>>().join("-");
-        return if purpose.declares(content, &format!("{}.x", owner.to_lowercase()), "") { Trust::Declared } else { Trust::Mentioned };
+        let owner =
+            url.path.trim_start_matches('/').split('/').take(2).collect::<Vec<_>>().join("-");
+        return if purpose.declares(content, &format!("{}.x", owner.to_lowercase()), "") {
+            Trust::Declared
+        } else {
+            Trust::Mentioned
+        };
     }
     if purpose.declares(content, &url.host, &url.path) {
         return Trust::Declared;
@@ -82,7 +100,23 @@ pub(crate) fn trust(content: &Content, purpose: &Purpose, url: &Url) -> Trust {
 pub(crate) fn placeholder(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     text.contains(['<', '{', '$', '…', HOLE, '['])
-        || ["your", "xxx", "...", "example", "placeholder", "my-", "<", "host:port", "yyy", "token_here", "000000", "abc123", "changeme"].iter().any(|w| lower.contains(w))
+        || [
+            "your",
+            "xxx",
+            "...",
+            "example",
+            "placeholder",
+            "my-",
+            "<",
+            "host:port",
+            "yyy",
+            "token_here",
+            "000000",
+            "abc123",
+            "changeme",
+        ]
+        .iter()
+        .any(|w| lower.contains(w))
 }
 
 impl Judge<'_, '_> {
@@ -111,8 +145,14 @@ impl Judge<'_, '_> {
         let redirects = events.iter().filter(|e| matches!(e.act, Act::Redirects)).count();
         let socket = events.iter().any(|e| matches!(e.act, Act::Net { .. }));
         if redirects >= 2 && socket && shell {
-            let line = events.iter().find(|e| matches!(e.act, Act::Redirects)).map_or(0, |e| e.line);
-            self.report("reverse-shell", Level::Critical, line, "connects the input and output of a shell to a socket".into());
+            let line =
+                events.iter().find(|e| matches!(e.act, Act::Redirects)).map_or(0, |e| e.line);
+            self.report(
+                "reverse-shell",
+                Level::Critical,
+                line,
+                "connects the input and output of a shell to a socket".into(),
+            );
         }
         for event in events {
             self.act(event);
@@ -132,14 +172,34 @@ impl Judge<'_, '_> {
             Act::Install { what } => Capabilities::add(&mut self.capabilities.installs, what),
             Act::Persist { how } => self.persist(line, how, &Value::default()),
             Act::Weaken { how } => self.weaken(line, how),
-            Act::ReverseShell { how } => self.report("reverse-shell", Level::Critical, line, format!("gives a shell to another machine: `{}`", clip(how, 80))),
+            Act::ReverseShell { how } => self.report(
+                "reverse-shell",
+                Level::Critical,
+                line,
+                format!("gives a shell to another machine: `{}`", clip(how, 80)),
+            ),
             Act::Redirects => {}
-            Act::Prompt { how } => self.report("password-prompt", Level::High, line, format!("asks for the user's password: {}", clip(how, 80))),
+            Act::Prompt { how } => self.report(
+                "password-prompt",
+                Level::High,
+                line,
+                format!("asks for the user's password: {}", clip(how, 80)),
+            ),
             Act::Secret { name } => Capabilities::add(&mut self.capabilities.reads, name),
-            Act::Mine { how } => self.report("miner", Level::High, line, format!("mines cryptocurrency: `{}`", clip(how, 80))),
+            Act::Mine { how } => self.report(
+                "miner",
+                Level::High,
+                line,
+                format!("mines cryptocurrency: `{}`", clip(how, 80)),
+            ),
             Act::SkillInstall { what } => {
                 let severity = if self.runs() { Level::Medium } else { Level::Info };
-                self.report("skill-install", severity, line, format!("installs a skill or plugin: `{}`", clip(what, 80)));
+                self.report(
+                    "skill-install",
+                    severity,
+                    line,
+                    format!("installs a skill or plugin: `{}`", clip(what, 80)),
+                );
             }
         }
     }
@@ -161,7 +221,12 @@ impl Judge<'_, '_> {
                 (worst, host) = (trust, url.host.clone());
             }
             if url.numeric() {
-                self.report("raw-address", Level::Low, line, format!("contacts the numeric address `{}`", url.host));
+                self.report(
+                    "raw-address",
+                    Level::Low,
+                    line,
+                    format!("contacts the numeric address `{}`", url.host),
+                );
             }
         }
         if urls.is_empty() {
@@ -175,7 +240,11 @@ impl Judge<'_, '_> {
         let labels = data.labels;
         let what = data.sources.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         if labels.has(Labels::STRONG) {
-            let explained = data.sources.iter().filter_map(|s| self.content.secret_at(s)).all(|(_, entry)| self.purpose.about(&entry.topics));
+            let explained = data
+                .sources
+                .iter()
+                .filter_map(|s| self.content.secret_at(s))
+                .all(|(_, entry)| self.purpose.about(&entry.topics));
             let severity = match worst {
                 Trust::Hiding => Level::Critical,
                 _ if explained => Level::Low,
@@ -186,38 +255,79 @@ impl Judge<'_, '_> {
         }
         if labels.has(Labels::ENV_ALL) {
             let severity = if worst >= Trust::Declared { Level::High } else { Level::Medium };
-            self.report("environment-to-network", severity, line, format!("sends the whole environment to {host}"));
+            self.report(
+                "environment-to-network",
+                severity,
+                line,
+                format!("sends the whole environment to {host}"),
+            );
             return;
         }
         if labels.has(Labels::TYPED_SECRET) && worst >= Trust::Mentioned {
-            self.report("secret-to-network", Level::High, line, format!("sends a typed password to {host}"));
+            self.report(
+                "secret-to-network",
+                Level::High,
+                line,
+                format!("sends a typed password to {host}"),
+            );
             return;
         }
         if labels.has(Labels::CAPTURE) && worst >= Trust::Mentioned {
             let severity = if worst >= Trust::Stranger { Level::High } else { Level::Medium };
-            self.report("secret-to-network", severity, line, format!("sends the screen or clipboard to {host}"));
+            self.report(
+                "secret-to-network",
+                severity,
+                line,
+                format!("sends the screen or clipboard to {host}"),
+            );
             return;
         }
         if labels.has(Labels::DOTENV.with(Labels::ENV_SECRET)) {
             let kin = data.sources.iter().any(|s| akin(s, &host));
             if worst == Trust::Hiding && !kin {
-                self.report("secret-to-stranger", Level::High, line, format!("sends {what} to {host}, an anonymous address"));
+                self.report(
+                    "secret-to-stranger",
+                    Level::High,
+                    line,
+                    format!("sends {what} to {host}, an anonymous address"),
+                );
             } else if worst == Trust::Stranger && !kin {
-                let severity = if labels.has(Labels::DOTENV) && upload { Level::Medium } else { Level::Low };
-                self.report("secret-to-stranger", severity, line, format!("sends {what} to {host}, which the skill never names"));
+                let severity =
+                    if labels.has(Labels::DOTENV) && upload { Level::Medium } else { Level::Low };
+                self.report(
+                    "secret-to-stranger",
+                    severity,
+                    line,
+                    format!("sends {what} to {host}, which the skill never names"),
+                );
             }
             return;
         }
         if worst == Trust::Hiding && upload {
-            self.report("drop-host", Level::Medium, line, format!("posts data to {host}, where nobody can tell who reads it"));
+            self.report(
+                "drop-host",
+                Level::Medium,
+                line,
+                format!("posts data to {host}, where nobody can tell who reads it"),
+            );
             return;
         }
         if upload && labels.has(Labels::LOCAL_FILE) && worst == Trust::Stranger {
             let explained = self.purpose.has(crate::content::Concept::PurposeSend);
             let severity = if explained { Level::Low } else { Level::Medium };
-            self.report("file-upload", severity, line, format!("uploads a local file to {host}, which nothing else in the skill explains"));
+            self.report(
+                "file-upload",
+                severity,
+                line,
+                format!("uploads a local file to {host}, which nothing else in the skill explains"),
+            );
         } else if upload && worst == Trust::Stranger && !self.runs() {
-            self.report("file-upload", Level::Low, line, format!("posts to {host}, which nothing else in the skill explains"));
+            self.report(
+                "file-upload",
+                Level::Low,
+                line,
+                format!("posts to {host}, which nothing else in the skill explains"),
+            );
         }
     }
 
@@ -225,7 +335,8 @@ impl Judge<'_, '_> {
         if what.labels.has(Labels::DECODED) {
             let text = what.likely().map(|t| clip(t, 100)).unwrap_or_default();
             let shown = if text.is_empty() { String::new() } else { format!(": `{text}`") };
-            let severity = if what.labels.has(Labels::DOWNLOADED) { Level::Critical } else { Level::High };
+            let severity =
+                if what.labels.has(Labels::DOWNLOADED) { Level::Critical } else { Level::High };
             self.report("decode-run", severity, line, format!("decodes text and runs it{shown}"));
             return;
         }
@@ -234,7 +345,12 @@ impl Judge<'_, '_> {
             return;
         }
         if eval && what.texts.is_empty() && self.runs() {
-            self.report("dynamic-code", Level::Info, line, "runs code that is made at run time".into());
+            self.report(
+                "dynamic-code",
+                Level::Info,
+                line,
+                "runs code that is made at run time".into(),
+            );
         }
         let _ = name;
     }
@@ -245,12 +361,24 @@ impl Judge<'_, '_> {
             .iter()
             .flat_map(|s| {
                 let found = urls::find(s, 4);
-                if found.is_empty() { urls::parse(&format!("https://{s}"), 0).into_iter().filter(|u| u.host.contains('.')).collect() } else { found }
+                if found.is_empty() {
+                    urls::parse(&format!("https://{s}"), 0)
+                        .into_iter()
+                        .filter(|u| u.host.contains('.'))
+                        .collect()
+                } else {
+                    found
+                }
             })
             .collect();
         let Some(url) = urls.iter().max_by_key(|u| trust(self.content, self.purpose, u)) else {
             let severity = if self.runs() { Level::Medium } else { Level::Low };
-            self.report("download-run", severity, line, "runs what it downloads from an address made at run time".into());
+            self.report(
+                "download-run",
+                severity,
+                line,
+                "runs what it downloads from an address made at run time".into(),
+            );
             return;
         };
         let trust = trust(self.content, self.purpose, url);
@@ -267,14 +395,26 @@ impl Judge<'_, '_> {
             Trust::Hiding => Level::Critical,
         };
         if severity <= Level::Low {
-            self.report("plain-download", severity, line, format!("runs an installer straight from {host}"));
+            self.report(
+                "plain-download",
+                severity,
+                line,
+                format!("runs an installer straight from {host}"),
+            );
         } else {
-            self.report("download-run", severity, line, format!("downloads from {host} and runs what comes"));
+            self.report(
+                "download-run",
+                severity,
+                line,
+                format!("downloads from {host} and runs what comes"),
+            );
         }
     }
 
     fn write(&mut self, line: u32, path: &str, data: &Value) {
-        let outside = path.starts_with(['/', '~', '$']) && !path.starts_with("/tmp") && !path.starts_with("/dev");
+        let outside = path.starts_with(['/', '~', '$'])
+            && !path.starts_with("/tmp")
+            && !path.starts_with("/dev");
         if outside {
             Capabilities::add(&mut self.capabilities.writes, path);
         }
@@ -284,27 +424,81 @@ impl Judge<'_, '_> {
             Some(PlaceKind::Persistence) => self.persist(line, path, data),
             Some(PlaceKind::Memory) => {
                 Capabilities::add(&mut self.capabilities.instructions, "memory");
-                let explained = self.purpose.about(&topics(&["memory", "agent", "soul", "identity", "workspace", "openclaw", "context", "learn", "journal", "persona", "claude", "rules", "bootstrap", "heartbeat", "session", "self", "init", "setup", "onboard"]));
+                let explained = self.purpose.about(&topics(&[
+                    "memory",
+                    "agent",
+                    "soul",
+                    "identity",
+                    "workspace",
+                    "openclaw",
+                    "context",
+                    "learn",
+                    "journal",
+                    "persona",
+                    "claude",
+                    "rules",
+                    "bootstrap",
+                    "heartbeat",
+                    "session",
+                    "self",
+                    "init",
+                    "setup",
+                    "onboard",
+                ]));
                 let severity = match (foreign, self.runs(), explained) {
                     (true, _, _) => Level::High,
                     (false, true, false) => Level::Medium,
                     _ => Level::Info,
                 };
-                self.report("memory-write", severity, line, format!("writes `{shown}`, which the agent obeys in every session"));
+                self.report(
+                    "memory-write",
+                    severity,
+                    line,
+                    format!("writes `{shown}`, which the agent obeys in every session"),
+                );
             }
             Some(PlaceKind::Settings) => {
                 Capabilities::add(&mut self.capabilities.instructions, "settings");
-                let explained = self.purpose.about(&topics(&["config", "setting", "mcp", "permission", "hook", "claude", "openclaw", "setup", "install", "gateway", "plugin", "dns", "hosts", "vscode", "cursor", "model", "proxy", "security"]));
+                let explained = self.purpose.about(&topics(&[
+                    "config",
+                    "setting",
+                    "mcp",
+                    "permission",
+                    "hook",
+                    "claude",
+                    "openclaw",
+                    "setup",
+                    "install",
+                    "gateway",
+                    "plugin",
+                    "dns",
+                    "hosts",
+                    "vscode",
+                    "cursor",
+                    "model",
+                    "proxy",
+                    "security",
+                ]));
                 let severity = match (foreign, self.runs(), explained) {
                     (true, _, _) => Level::High,
                     (false, true, false) => Level::Medium,
                     _ => Level::Info,
                 };
-                self.report("settings-write", severity, line, format!("writes settings: `{shown}`"));
+                self.report(
+                    "settings-write",
+                    severity,
+                    line,
+                    format!("writes settings: `{shown}`"),
+                );
             }
             Some(PlaceKind::Skills) if foreign => {
                 let severity = if self.runs() { Level::Medium } else { Level::Low };
-                self.report("skill-install", severity, line, format!("puts what it downloads among the agent's skills: `{shown}`"));
+                self.report(
+                    "skill-install",
+                    severity,
+                    line,
+                    format!("puts what it downloads among the agent's skills: `{shown}`"),
+                );
             }
             _ => {}
         }
@@ -314,7 +508,34 @@ impl Judge<'_, '_> {
         Capabilities::add(&mut self.capabilities.persistence, how);
         let keys = ["authorized_keys", "ld.so.preload", "sudoers"].iter().any(|w| how.contains(w));
         let explained = self.purpose.about(&topics(&[
-            "schedul", "cron", "daemon", "service", "startup", "launch", "background", "monitor", "shell", "setup", "install", "remind", "hook", "watch", "autostart", "periodic", "sync", "daily", "alias", "git", "systemd", "automat", "server", "deploy", "timer", "backup", "heartbeat", "gateway",
+            "schedul",
+            "cron",
+            "daemon",
+            "service",
+            "startup",
+            "launch",
+            "background",
+            "monitor",
+            "shell",
+            "setup",
+            "install",
+            "remind",
+            "hook",
+            "watch",
+            "autostart",
+            "periodic",
+            "sync",
+            "daily",
+            "alias",
+            "git",
+            "systemd",
+            "automat",
+            "server",
+            "deploy",
+            "timer",
+            "backup",
+            "heartbeat",
+            "gateway",
         ]));
         let foreign = data.labels.has(Labels::DOWNLOADED.with(Labels::DECODED));
         let severity = match (foreign, keys && self.runs(), self.runs(), explained) {
@@ -323,26 +544,72 @@ impl Judge<'_, '_> {
             (_, _, true, false) => Level::Medium,
             _ => Level::Info,
         };
-        self.report("persistence", severity, line, format!("arranges to run again: `{}`", clip(how, 80)));
+        self.report(
+            "persistence",
+            severity,
+            line,
+            format!("arranges to run again: `{}`", clip(how, 80)),
+        );
     }
 
     fn weaken(&mut self, line: u32, how: &str) {
         Capabilities::add(&mut self.capabilities.instructions, "settings");
-        let agents = self.purpose.about(&topics(&["claude", "codex", "agent", "coding", "gemini", "cursor", "docker", "container", "sandbox", "openclaw", "gateway", "config"]));
+        let agents = self.purpose.about(&topics(&[
+            "claude",
+            "codex",
+            "agent",
+            "coding",
+            "gemini",
+            "cursor",
+            "docker",
+            "container",
+            "sandbox",
+            "openclaw",
+            "gateway",
+            "config",
+        ]));
         let severity = match (self.runs(), agents) {
             (true, false) => Level::High,
             (true, true) => Level::Medium,
             (false, false) => Level::Medium,
             (false, true) => Level::Low,
         };
-        self.report("settings-weaken", severity, line, format!("takes protection away: `{}`", clip(how, 100)));
+        self.report(
+            "settings-weaken",
+            severity,
+            line,
+            format!("takes protection away: `{}`", clip(how, 100)),
+        );
     }
 
     fn delete(&mut self, line: u32, path: &str) {
         let path = path.trim_end_matches('*').trim_end_matches('/');
-        let whole = matches!(path, "" | "~" | "$HOME" | "${HOME}" | "C:" | "/home" | "/Users" | "/etc" | "/usr" | "/var" | "~/Documents" | "~/Desktop" | "~/.ssh" | "~/.openclaw" | "/System" | "/Library" | "~/Library");
+        let whole = matches!(
+            path,
+            "" | "~"
+                | "$HOME"
+                | "${HOME}"
+                | "C:"
+                | "/home"
+                | "/Users"
+                | "/etc"
+                | "/usr"
+                | "/var"
+                | "~/Documents"
+                | "~/Desktop"
+                | "~/.ssh"
+                | "~/.openclaw"
+                | "/System"
+                | "/Library"
+                | "~/Library"
+        );
         if whole {
-            self.report("destructive", Level::High, line, format!("deletes `{}`", if path.is_empty() { "/" } else { path }));
+            self.report(
+                "destructive",
+                Level::High,
+                line,
+                format!("deletes `{}`", if path.is_empty() { "/" } else { path }),
+            );
         }
     }
 }
@@ -355,6 +622,23 @@ pub(crate) fn topics(list: &[&str]) -> Vec<String> {
 fn akin(secret: &str, host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     secret.to_ascii_lowercase().split(|c: char| !c.is_ascii_alphanumeric()).any(|part| {
-        part.len() >= 3 && !matches!(part, "api" | "key" | "token" | "secret" | "auth" | "env" | "access" | "password" | "the" | "pass" | "app" | "com" | "private") && host.contains(part)
+        part.len() >= 3
+            && !matches!(
+                part,
+                "api"
+                    | "key"
+                    | "token"
+                    | "secret"
+                    | "auth"
+                    | "env"
+                    | "access"
+                    | "password"
+                    | "the"
+                    | "pass"
+                    | "app"
+                    | "com"
+                    | "private"
+            )
+            && host.contains(part)
     })
 }

@@ -25,7 +25,9 @@ mod tree;
 pub use clone::{Index, Known};
 pub use content::{Content, ContentError, Rule, shipped};
 pub use report::{Capabilities, Finding, MAX_FINDINGS, Report, Verdict};
-pub use tree::{File, MAX_DEPTH, MAX_FILE, MAX_FILES, MAX_NESTING, MAX_PATH, MAX_TOTAL, Refusal, Tree};
+pub use tree::{
+    File, MAX_DEPTH, MAX_FILE, MAX_FILES, MAX_NESTING, MAX_PATH, MAX_TOTAL, Refusal, Tree,
+};
 
 use clone::Kinship;
 use code::flow::Flow;
@@ -69,12 +71,19 @@ struct Text<'t> {
 
 fn is_document(path: &str) -> bool {
     let name = path.rsplit(['/', '!']).next().unwrap_or(path).to_ascii_lowercase();
-    [".md", ".markdown", ".mdx", ".txt", ".rst", ".html", ".htm", ".mdc", ".adoc", ".skill"].iter().any(|e| name.ends_with(e)) || !name.contains('.')
+    [".md", ".markdown", ".mdx", ".txt", ".rst", ".html", ".htm", ".mdc", ".adoc", ".skill"]
+        .iter()
+        .any(|e| name.ends_with(e))
+        || !name.contains('.')
 }
 
 fn is_licence(path: &str) -> bool {
     let name = path.rsplit(['/', '!']).next().unwrap_or(path).to_ascii_uppercase();
-    name.starts_with("LICENSE") || name.starts_with("LICENCE") || name.starts_with("COPYING") || name.starts_with("NOTICE") || name == "REQUIREMENTS.TXT"
+    name.starts_with("LICENSE")
+        || name.starts_with("LICENCE")
+        || name.starts_with("COPYING")
+        || name.starts_with("NOTICE")
+        || name == "REQUIREMENTS.TXT"
 }
 
 /// Scans with the given rules and index.
@@ -89,7 +98,8 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
         match text::decode(&file.bytes) {
             Some(text) => {
                 let script = code::language_of(&file.path, &text).is_some();
-                let document = (!script && is_document(&file.path) && !is_licence(&file.path)).then(|| markdown::parse(content, &text));
+                let document = (!script && is_document(&file.path) && !is_licence(&file.path))
+                    .then(|| markdown::parse(content, &text));
                 texts.push(Text { path: &file.path, text, document });
             }
             None => binary::look(&file.path, &file.bytes, &mut findings, &mut capabilities),
@@ -101,20 +111,51 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
         let purpose = purpose_of(&roots, text.path);
         surface(content, purpose, text, &mut findings);
         if let Some(document) = &text.document {
-            Prose { content, purpose, findings: &mut findings, capabilities: &mut capabilities, file: text.path, code: &code }.read(document);
+            Prose {
+                content,
+                purpose,
+                findings: &mut findings,
+                capabilities: &mut capabilities,
+                file: text.path,
+                code: &code,
+            }
+            .read(document);
             fences(content, purpose, text.path, document, &mut findings, &mut capabilities);
             if !document.front.is_empty() {
-                Manifest { content, purpose, findings: &mut findings, capabilities: &mut capabilities, file: text.path }.front(&document.front);
+                Manifest {
+                    content,
+                    purpose,
+                    findings: &mut findings,
+                    capabilities: &mut capabilities,
+                    file: text.path,
+                }
+                .front(&document.front);
             }
         } else if let Some(language) = code::language_of(text.path, &text.text) {
             if code::telling(&text.text) {
                 let mut flow = Flow::new(content, 0);
                 code::analyse(&mut flow, language, &text.text);
                 let sample = purpose.security() && is_test(text.path);
-                Judge { content, purpose, findings: &mut findings, capabilities: &mut capabilities, file: text.path, place: Place::Script, sample }.judge(&flow.events);
+                Judge {
+                    content,
+                    purpose,
+                    findings: &mut findings,
+                    capabilities: &mut capabilities,
+                    file: text.path,
+                    place: Place::Script,
+                    sample,
+                }
+                .judge(&flow.events);
             }
         } else {
-            Manifest { content, purpose, findings: &mut findings, capabilities: &mut capabilities, file: text.path }.read(&text.text);
+            Manifest {
+                content,
+                purpose,
+                findings: &mut findings,
+                capabilities: &mut capabilities,
+                file: text.path,
+            }
+            .read(&text.text);
         }
     }
     kinship(index, tree, &roots, &texts, &mut findings);
@@ -130,7 +171,14 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
 fn refusals(tree: &Tree, findings: &mut Findings<'_>) {
     for (path, why) in &tree.refused {
         let (rule, message) = match why {
-            Refusal::TooLarge => ("not-scanned", format!("larger than {} MiB, or the skill larger than {} MiB in all", MAX_FILE >> 20, MAX_TOTAL >> 20)),
+            Refusal::TooLarge => (
+                "not-scanned",
+                format!(
+                    "larger than {} MiB, or the skill larger than {} MiB in all",
+                    MAX_FILE >> 20,
+                    MAX_TOTAL >> 20
+                ),
+            ),
             Refusal::TooMany => ("not-scanned", format!("more than {MAX_FILES} files")),
             Refusal::TooDeep => ("not-scanned", "nested too deep".to_owned()),
             Refusal::LinkOut => ("link-out", "leads out of the skill".to_owned()),
@@ -150,20 +198,42 @@ fn folder(path: &str) -> &str {
 /// Each folder that holds a `SKILL.md` has a purpose of its own; the first entry is the root's.
 fn purposes(content: &Content, tree: &Tree, texts: &[Text<'_>]) -> Vec<(String, Purpose)> {
     let named = |name: &str| {
-        let mut found: Vec<&Text<'_>> = texts.iter().filter(|t| t.document.is_some() && t.path.rsplit(['/', '!']).next().is_some_and(|n| n.eq_ignore_ascii_case(name))).collect();
+        let mut found: Vec<&Text<'_>> = texts
+            .iter()
+            .filter(|t| {
+                t.document.is_some()
+                    && t.path
+                        .rsplit(['/', '!'])
+                        .next()
+                        .is_some_and(|n| n.eq_ignore_ascii_case(name))
+            })
+            .collect();
         found.sort_by_key(|t| t.path.matches(['/', '!']).count());
         found
     };
     let skills = named("SKILL.md");
-    let root = skills.first().copied().or_else(|| named("README.md").first().copied()).or_else(|| texts.iter().find(|t| t.document.is_some()));
-    let mut out = vec![(String::new(), Purpose::read(content, &tree.name, root.and_then(|t| t.document.as_ref())))];
+    let root = skills
+        .first()
+        .copied()
+        .or_else(|| named("README.md").first().copied())
+        .or_else(|| texts.iter().find(|t| t.document.is_some()));
+    let mut out = vec![(
+        String::new(),
+        Purpose::read(content, &tree.name, root.and_then(|t| t.document.as_ref())),
+    )];
     for skill in skills.iter().skip(1).take(200) {
         let dir = folder(skill.path);
-        let own = Purpose::read(content, dir.rsplit(['/', '!']).next().unwrap_or(""), skill.document.as_ref());
+        let own = Purpose::read(
+            content,
+            dir.rsplit(['/', '!']).next().unwrap_or(""),
+            skill.document.as_ref(),
+        );
         out.push((dir.to_owned(), own));
     }
     for (dir, purpose) in &mut out {
-        for text in texts.iter().filter(|t| t.document.is_some() && t.path.starts_with(dir.as_str())) {
+        for text in
+            texts.iter().filter(|t| t.document.is_some() && t.path.starts_with(dir.as_str()))
+        {
             purpose.count_hosts(&text.text);
         }
     }
@@ -171,7 +241,10 @@ fn purposes(content: &Content, tree: &Tree, texts: &[Text<'_>]) -> Vec<(String, 
 }
 
 fn purpose_of<'p>(roots: &'p [(String, Purpose)], path: &str) -> &'p Purpose {
-    let best = roots.iter().filter(|(dir, _)| dir.is_empty() || path.starts_with(dir.as_str())).max_by_key(|(dir, _)| dir.len());
+    let best = roots
+        .iter()
+        .filter(|(dir, _)| dir.is_empty() || path.starts_with(dir.as_str()))
+        .max_by_key(|(dir, _)| dir.len());
     match best.or_else(|| roots.first()) {
         Some((_, purpose)) => purpose,
         None => {
@@ -210,7 +283,23 @@ fn used_code(texts: &[Text<'_>]) -> String {
 fn is_test(path: &str) -> bool {
     path.split(['/', '!']).any(|p| {
         let p = p.to_ascii_lowercase();
-        matches!(p.as_str(), "test" | "tests" | "fixtures" | "testdata" | "examples" | "samples" | "evals" | "__tests__" | "rules" | "signatures" | "patterns" | "payloads") || p.starts_with("test_") || p.contains(".test.") || p.contains("_test.")
+        matches!(
+            p.as_str(),
+            "test"
+                | "tests"
+                | "fixtures"
+                | "testdata"
+                | "examples"
+                | "samples"
+                | "evals"
+                | "__tests__"
+                | "rules"
+                | "signatures"
+                | "patterns"
+                | "payloads"
+        ) || p.starts_with("test_")
+            || p.contains(".test.")
+            || p.contains("_test.")
     })
 }
 
@@ -220,29 +309,75 @@ fn surface(content: &Content, purpose: &Purpose, text: &Text<'_>, findings: &mut
     let hidden = text::unicode::hidden(body);
     if !hidden.tags.is_empty() {
         let line = text::line_of(body, hidden.tags_at);
-        findings.add("hidden-text", text.path, line, format!("tag characters spell “{}”", text::clip(&hidden.tags, 90)));
+        findings.add(
+            "hidden-text",
+            text.path,
+            line,
+            format!("tag characters spell “{}”", text::clip(&hidden.tags, 90)),
+        );
     } else if hidden.longest_run >= 24 {
         let line = text::line_of(body, hidden.run_at);
-        findings.add("hidden-text", text.path, line, format!("{} invisible characters in a row carry data", hidden.longest_run));
+        findings.add(
+            "hidden-text",
+            text.path,
+            line,
+            format!("{} invisible characters in a row carry data", hidden.longest_run),
+        );
     } else if hidden.zero_width >= 3 {
         let line = text::line_of(body, hidden.zero_width_at);
-        findings.add_at("hidden-text", Level::Medium, text.path, line, format!("{} zero-width characters inside words", hidden.zero_width));
+        findings.add_at(
+            "hidden-text",
+            Level::Medium,
+            text.path,
+            line,
+            format!("{} zero-width characters inside words", hidden.zero_width),
+        );
     }
     if hidden.bidi > 0 {
         let code = text.document.is_none();
         let rtl = body.chars().any(|c| matches!(c, '\u{0590}'..='\u{08FF}'));
-        let severity = if code { Level::High } else if rtl { Level::Info } else { Level::Medium };
-        findings.add_at("bidi", severity, text.path, text::line_of(body, hidden.bidi_at), "text is reordered by bidirectional controls");
+        let severity = if code {
+            Level::High
+        } else if rtl {
+            Level::Info
+        } else {
+            Level::Medium
+        };
+        findings.add_at(
+            "bidi",
+            severity,
+            text.path,
+            text::line_of(body, hidden.bidi_at),
+            "text is reordered by bidirectional controls",
+        );
     }
     for (at, word) in text::unicode::mixed_words(body, 4) {
-        let url = body.get(at.saturating_sub(12)..at).is_some_and(|b| b.contains("://")) || word.contains('.');
+        let url = body.get(at.saturating_sub(12)..at).is_some_and(|b| b.contains("://"))
+            || word.contains('.');
         let severity = if url { Level::High } else { Level::Low };
-        findings.add_at("look-alike", severity, text.path, text::line_of(body, at), format!("`{word}` mixes letters of two scripts"));
+        findings.add_at(
+            "look-alike",
+            severity,
+            text.path,
+            text::line_of(body, at),
+            format!("`{word}` mixes letters of two scripts"),
+        );
     }
     if let Some((at, decoded)) = encoded::command_in(body) {
-        let sample = purpose.security() && (is_test(text.path) || text.document.as_ref().is_some_and(|d| about_attacks_at(d, text::line_of(body, at))));
+        let sample = purpose.security()
+            && (is_test(text.path)
+                || text
+                    .document
+                    .as_ref()
+                    .is_some_and(|d| about_attacks_at(d, text::line_of(body, at))));
         let severity = if sample { Level::Low } else { content.severity("encoded-command") };
-        findings.add_at("encoded-command", severity, text.path, text::line_of(body, at), format!("an encoded string is the command `{}`", text::clip(&decoded, 90)));
+        findings.add_at(
+            "encoded-command",
+            severity,
+            text.path,
+            text::line_of(body, at),
+            format!("an encoded string is the command `{}`", text::clip(&decoded, 90)),
+        );
     }
 }
 
@@ -257,12 +392,20 @@ fn about_attacks_at(document: &Document, line: u32) -> bool {
 }
 
 /// Code in a document: fences in order share one state, spans are read one by one.
-fn fences<'a>(content: &'a Content, purpose: &'a Purpose, path: &'a str, document: &Document, findings: &mut Findings<'a>, capabilities: &mut Capabilities) {
+fn fences<'a>(
+    content: &'a Content,
+    purpose: &'a Purpose,
+    path: &'a str,
+    document: &Document,
+    findings: &mut Findings<'a>,
+    capabilities: &mut Capabilities,
+) {
     let mut shell = Flow::new(content, 0);
     for block in &document.blocks {
         let sample = document.sections.get(block.section).is_some_and(|s| s.about_attacks);
         if block.kind == Kind::Code {
-            let language = code::language_named(&block.language).or_else(|| guess(&block.language, &block.text));
+            let language = code::language_named(&block.language)
+                .or_else(|| guess(&block.language, &block.text));
             let Some(language) = language.filter(|_| code::telling(&block.text)) else { continue };
             let mut own;
             let flow = if language == code::Language::Shell {
@@ -275,7 +418,16 @@ fn fences<'a>(content: &'a Content, purpose: &'a Purpose, path: &'a str, documen
             flow.fuel = flow.fuel.max(5_000);
             code::analyse(flow, language, &block.text);
             let events = std::mem::take(&mut flow.events);
-            Judge { content, purpose, findings, capabilities, file: path, place: Place::Document, sample }.judge(&events);
+            Judge {
+                content,
+                purpose,
+                findings,
+                capabilities,
+                file: path,
+                place: Place::Document,
+                sample,
+            }
+            .judge(&events);
         } else if block.text.contains('`') {
             for (at, span) in markdown::spans(&block.text) {
                 let commands = span.len() > 8 && span.contains(' ') && code::telling(span);
@@ -286,15 +438,85 @@ fn fences<'a>(content: &'a Content, purpose: &'a Purpose, path: &'a str, documen
                 shell.offset = (block.line + text::line_of(&block.text, at)).saturating_sub(2);
                 code::analyse(&mut shell, code::Language::Shell, span);
                 let events = std::mem::take(&mut shell.events);
-                Judge { content, purpose, findings, capabilities, file: path, place: Place::Document, sample }.judge(&events);
+                Judge {
+                    content,
+                    purpose,
+                    findings,
+                    capabilities,
+                    file: path,
+                    place: Place::Document,
+                    sample,
+                }
+                .judge(&events);
             }
         }
     }
 }
 
 const COMMANDS: &[&str] = &[
-    "curl", "wget", "bash", "sh", "zsh", "sudo", "python", "python3", "node", "npm", "npx", "pip", "pip3", "echo", "cat", "eval", "export", "cd", "git", "brew", "apt", "apt-get", "powershell", "iex", "irm", "iwr", "nc", "tar", "zip", "chmod", "rm", "cp", "mv", "base64", "openssl", "osascript", "crontab", "source",
-    "ssh", "scp", "rsync", "env", "printenv", "security", "xattr", "spctl", "find", "openclaw", "clawhub", "claude", "docker", "uv", "uvx", "bun", "deno", "go", "cargo", "printf", "tee", "launchctl", "systemctl", "screencapture", "nohup",
+    "curl",
+    "wget",
+    "bash",
+    "sh",
+    "zsh",
+    "sudo",
+    "python",
+    "python3",
+    "node",
+    "npm",
+    "npx",
+    "pip",
+    "pip3",
+    "echo",
+    "cat",
+    "eval",
+    "export",
+    "cd",
+    "git",
+    "brew",
+    "apt",
+    "apt-get",
+    "powershell",
+    "iex",
+    "irm",
+    "iwr",
+    "nc",
+    "tar",
+    "zip",
+    "chmod",
+    "rm",
+    "cp",
+    "mv",
+    "base64",
+    "openssl",
+    "osascript",
+    "crontab",
+    "source",
+    "ssh",
+    "scp",
+    "rsync",
+    "env",
+    "printenv",
+    "security",
+    "xattr",
+    "spctl",
+    "find",
+    "openclaw",
+    "clawhub",
+    "claude",
+    "docker",
+    "uv",
+    "uvx",
+    "bun",
+    "deno",
+    "go",
+    "cargo",
+    "printf",
+    "tee",
+    "launchctl",
+    "systemctl",
+    "screencapture",
+    "nohup",
 ];
 
 fn starts_command(word: &str) -> bool {
@@ -313,24 +535,53 @@ fn guess(named: &str, text: &str) -> Option<code::Language> {
     if shell {
         return Some(code::Language::Shell);
     }
-    let python = text.contains("import ") && (text.contains("def ") || text.contains("requests.") || text.contains("os."));
+    let python = text.contains("import ")
+        && (text.contains("def ") || text.contains("requests.") || text.contains("os."));
     python.then_some(code::Language::Python)
 }
 
-fn kinship(index: &Index, tree: &Tree, roots: &[(String, Purpose)], texts: &[Text<'_>], findings: &mut Findings<'_>) {
-    let Some(skill) = texts.iter().find(|t| t.path.eq_ignore_ascii_case("SKILL.md")) else { return };
+fn kinship(
+    index: &Index,
+    tree: &Tree,
+    roots: &[(String, Purpose)],
+    texts: &[Text<'_>],
+    findings: &mut Findings<'_>,
+) {
+    let Some(skill) = texts.iter().find(|t| t.path.eq_ignore_ascii_case("SKILL.md")) else {
+        return;
+    };
     let name = roots.first().map_or(tree.name.as_str(), |(_, p)| p.name.as_str());
     match index.kinship(name, &skill.text) {
         Kinship::Changed { of, share, hosts } if !hosts.is_empty() => {
             // Alone this is a fork; beside another doubt it is how malware travels.
-            let doubts: HashSet<&str> = findings.list().iter().filter(|f| f.severity == Level::Medium).map(|f| f.rule.as_str()).collect();
+            let doubts: HashSet<&str> = findings
+                .list()
+                .iter()
+                .filter(|f| f.severity == Level::Medium)
+                .map(|f| f.rule.as_str())
+                .collect();
             let severity = if doubts.is_empty() { Level::Low } else { Level::High };
-            findings.add_at("changed-clone", severity, skill.path, 0, format!("{share} % of it is the known skill `{of}`; new are the hosts {}", hosts.iter().take(4).cloned().collect::<Vec<_>>().join(", ")));
+            findings.add_at(
+                "changed-clone",
+                severity,
+                skill.path,
+                0,
+                format!(
+                    "{share} % of it is the known skill `{of}`; new are the hosts {}",
+                    hosts.iter().take(4).cloned().collect::<Vec<_>>().join(", ")
+                ),
+            );
         }
         Kinship::Imitates { of } => {
             let doubts = findings.list().iter().any(|f| f.severity == Level::Medium);
             let severity = if doubts { Level::High } else { Level::Low };
-            findings.add_at("name-squat", severity, skill.path, 0, format!("the name `{}` imitates the known skill `{of}`", text::clip(name, 60)));
+            findings.add_at(
+                "name-squat",
+                severity,
+                skill.path,
+                0,
+                format!("the name `{}` imitates the known skill `{of}`", text::clip(name, 60)),
+            );
         }
         Kinship::Same | Kinship::Changed { .. } | Kinship::None => {}
     }

@@ -1,18 +1,38 @@
 //! Files that make something run without being called: package scripts, editor and agent
 //! settings, install entries in the front matter.
 
-use crate::content::HostClass;
-use crate::judge::{Judge, Place};
 use crate::code::flow::Flow;
 use crate::code::{self, Language};
+use crate::content::Content;
+use crate::content::HostClass;
+use crate::judge::{Judge, Place};
 use crate::purpose::Purpose;
 use crate::report::{Capabilities, Findings};
-use crate::content::Content;
 use seawall_model::finding::Level;
 use serde_json::Value as Json;
 
 /// Commands that packages run on install for honest reasons.
-const ORDINARY: &[&str] = &["husky", "npm run build", "tsc", "node-gyp", "patch-package", "playwright install", "prebuild-install", "electron-builder", "npm run compile", "ngcc", "prisma generate", "simple-git-hooks", "lefthook", "pnpm build", "yarn build", "bun run build", "npx tsc", "exit 0", "echo "];
+const ORDINARY: &[&str] = &[
+    "husky",
+    "npm run build",
+    "tsc",
+    "node-gyp",
+    "patch-package",
+    "playwright install",
+    "prebuild-install",
+    "electron-builder",
+    "npm run compile",
+    "ngcc",
+    "prisma generate",
+    "simple-git-hooks",
+    "lefthook",
+    "pnpm build",
+    "yarn build",
+    "bun run build",
+    "npx tsc",
+    "exit 0",
+    "echo ",
+];
 
 pub(crate) struct Manifest<'a, 'f> {
     pub(crate) content: &'a Content,
@@ -29,19 +49,46 @@ impl<'a> Manifest<'a, '_> {
         let name = path.rsplit(['/', '!']).next().unwrap_or(&path).to_owned();
         match name.as_str() {
             "package.json" => self.package(text),
-            "settings.json" | "settings.local.json" if path.contains(".claude/") || path.contains(".gemini/") || path.contains(".codex/") || path.contains(".cursor/") => self.agent_settings(text),
-            "hooks.json" if path.contains("hooks/") || path.contains(".claude") || path.contains("plugin") => self.hooks(text),
+            "settings.json" | "settings.local.json"
+                if path.contains(".claude/")
+                    || path.contains(".gemini/")
+                    || path.contains(".codex/")
+                    || path.contains(".cursor/") =>
+            {
+                self.agent_settings(text)
+            }
+            "hooks.json"
+                if path.contains("hooks/")
+                    || path.contains(".claude")
+                    || path.contains("plugin") =>
+            {
+                self.hooks(text)
+            }
             "tasks.json" | "settings.json" if path.contains(".vscode/") => self.editor(text),
             ".mcp.json" | "mcp.json" | "mcp_config.json" => self.mcp(text),
             "devcontainer.json" => self.editor(text),
             ".npmrc" | "pip.conf" => self.registry(text),
             "setup.py" if text.contains("cmdclass") => {
                 let file = self.file;
-                self.findings.add_at("install-hook", Level::Low, file, 0, "setup.py replaces install commands with its own");
+                self.findings.add_at(
+                    "install-hook",
+                    Level::Low,
+                    file,
+                    0,
+                    "setup.py replaces install commands with its own",
+                );
             }
-            _ if path.contains(".git/hooks/") || path.starts_with(".husky/") && !path.contains("_/") => {
+            _ if path.contains(".git/hooks/")
+                || path.starts_with(".husky/") && !path.contains("_/") =>
+            {
                 let file = self.file;
-                self.findings.add_at("install-hook", Level::Low, file, 0, "a hook that git runs by itself");
+                self.findings.add_at(
+                    "install-hook",
+                    Level::Low,
+                    file,
+                    0,
+                    "a hook that git runs by itself",
+                );
             }
             _ => {}
         }
@@ -52,14 +99,25 @@ impl<'a> Manifest<'a, '_> {
         code::analyse(&mut flow, Language::Shell, command);
         let before = self.findings.list().iter().filter(|f| f.severity >= Level::Medium).count();
         let events = std::mem::take(&mut flow.events);
-        Judge { content: self.content, purpose: self.purpose, findings: self.findings, capabilities: self.capabilities, file: self.file, place, sample: false }.judge(&events);
+        Judge {
+            content: self.content,
+            purpose: self.purpose,
+            findings: self.findings,
+            capabilities: self.capabilities,
+            file: self.file,
+            place,
+            sample: false,
+        }
+        .judge(&events);
         self.findings.list().iter().filter(|f| f.severity >= Level::Medium).count() - before
     }
 
     fn package(&mut self, text: &str) {
         let Ok(json) = serde_json::from_str::<Json>(text) else { return };
         let Some(scripts) = json.get("scripts").and_then(Json::as_object) else { return };
-        for name in ["preinstall", "install", "postinstall", "prepare", "prepublish", "preuninstall"] {
+        for name in
+            ["preinstall", "install", "postinstall", "prepare", "prepublish", "preuninstall"]
+        {
             let Some(command) = scripts.get(name).and_then(Json::as_str) else { continue };
             let line = line_with(text, name);
             if ORDINARY.iter().any(|o| command.contains(o)) && !command.contains("://") {
@@ -67,10 +125,25 @@ impl<'a> Manifest<'a, '_> {
             }
             let harm = self.command(command, line, Place::Lifecycle);
             // `node -e "…"` in a lifecycle script hides code in a manifest.
-            let inline = command.contains(" -e ") || command.contains("--eval") || command.contains("http") || command.contains("base64");
-            let severity = if harm > 0 || inline { Level::High } else if name == "prepare" || name == "prepublish" { Level::Info } else { Level::Low };
+            let inline = command.contains(" -e ")
+                || command.contains("--eval")
+                || command.contains("http")
+                || command.contains("base64");
+            let severity = if harm > 0 || inline {
+                Level::High
+            } else if name == "prepare" || name == "prepublish" {
+                Level::Info
+            } else {
+                Level::Low
+            };
             let file = self.file;
-            self.findings.add_at("install-hook", severity, file, line, format!("`{name}` runs `{}` on install", crate::text::clip(command, 80)));
+            self.findings.add_at(
+                "install-hook",
+                severity,
+                file,
+                line,
+                format!("`{name}` runs `{}` on install", crate::text::clip(command, 80)),
+            );
         }
     }
 
@@ -78,16 +151,36 @@ impl<'a> Manifest<'a, '_> {
         let Some(json) = loose(text) else { return };
         let file = self.file;
         if json.get("enableAllProjectMcpServers").and_then(Json::as_bool) == Some(true) {
-            self.findings.add("agent-hook", file, line_with(text, "enableAllProjectMcpServers"), "settings that approve every MCP server of the folder");
+            self.findings.add(
+                "agent-hook",
+                file,
+                line_with(text, "enableAllProjectMcpServers"),
+                "settings that approve every MCP server of the folder",
+            );
         }
         let allow = json.pointer("/permissions/allow").and_then(Json::as_array);
-        let broad = allow.is_some_and(|list| list.iter().filter_map(Json::as_str).any(|p| matches!(p, "*" | "Bash" | "Bash(*)" | "Bash(*:*)")));
-        let bypass = json.pointer("/permissions/defaultMode").and_then(Json::as_str) == Some("bypassPermissions");
+        let broad = allow.is_some_and(|list| {
+            list.iter()
+                .filter_map(Json::as_str)
+                .any(|p| matches!(p, "*" | "Bash" | "Bash(*)" | "Bash(*:*)"))
+        });
+        let bypass = json.pointer("/permissions/defaultMode").and_then(Json::as_str)
+            == Some("bypassPermissions");
         if broad || bypass {
-            self.findings.add("agent-hook", file, line_with(text, "permissions"), "settings that let every command run without asking");
+            self.findings.add(
+                "agent-hook",
+                file,
+                line_with(text, "permissions"),
+                "settings that let every command run without asking",
+            );
         }
         if json.get("apiKeyHelper").is_some() || json.pointer("/env/ANTHROPIC_BASE_URL").is_some() {
-            self.findings.add("agent-hook", file, 0, "settings that redirect the model's traffic or key");
+            self.findings.add(
+                "agent-hook",
+                file,
+                0,
+                "settings that redirect the model's traffic or key",
+            );
         }
         self.hooks(text);
     }
@@ -103,48 +196,103 @@ impl<'a> Manifest<'a, '_> {
             let remote = command.contains("://");
             let severity = if harm > 0 || remote { Level::High } else { Level::Low };
             let file = self.file;
-            self.findings.add_at("agent-hook", severity, file, line, format!("a hook of the agent runs `{}`", crate::text::clip(&command, 80)));
+            self.findings.add_at(
+                "agent-hook",
+                severity,
+                file,
+                line,
+                format!("a hook of the agent runs `{}`", crate::text::clip(&command, 80)),
+            );
         }
     }
 
     fn editor(&mut self, text: &str) {
         let file = self.file;
         if text.contains("folderOpen") {
-            self.findings.add("agent-hook", file, line_with(text, "folderOpen"), "a task that the editor runs when the folder is opened");
+            self.findings.add(
+                "agent-hook",
+                file,
+                line_with(text, "folderOpen"),
+                "a task that the editor runs when the folder is opened",
+            );
         }
         let Some(json) = loose(text) else { return };
-        for key in ["postCreateCommand", "postStartCommand", "initializeCommand", "onCreateCommand", "command"] {
+        for key in [
+            "postCreateCommand",
+            "postStartCommand",
+            "initializeCommand",
+            "onCreateCommand",
+            "command",
+        ] {
             let mut commands = Vec::new();
             strings_named(&json, key, 0, &mut commands);
             for command in commands {
                 self.command(&command, line_with(text, key), Place::Lifecycle);
             }
         }
-        if text.contains("\"chat.tools.autoApprove\"") || text.contains("\"security.workspace.trust.enabled\": false") {
-            self.findings.add("agent-hook", file, 0, "editor settings that approve tools or trust folders by themselves");
+        if text.contains("\"chat.tools.autoApprove\"")
+            || text.contains("\"security.workspace.trust.enabled\": false")
+        {
+            self.findings.add(
+                "agent-hook",
+                file,
+                0,
+                "editor settings that approve tools or trust folders by themselves",
+            );
         }
     }
 
     fn mcp(&mut self, text: &str) {
         let Some(json) = loose(text) else { return };
-        let Some(servers) = json.get("mcpServers").or_else(|| json.get("servers")).and_then(Json::as_object) else { return };
+        let Some(servers) =
+            json.get("mcpServers").or_else(|| json.get("servers")).and_then(Json::as_object)
+        else {
+            return;
+        };
         let file = self.file;
         for (name, server) in servers {
-            let mut parts = vec![server.get("command").and_then(Json::as_str).unwrap_or("").to_owned()];
-            parts.extend(server.get("args").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).map(|a| format!("'{}'", a.replace('\'', ""))));
+            let mut parts =
+                vec![server.get("command").and_then(Json::as_str).unwrap_or("").to_owned()];
+            parts.extend(
+                server
+                    .get("args")
+                    .and_then(Json::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Json::as_str)
+                    .map(|a| format!("'{}'", a.replace('\'', ""))),
+            );
             let command = parts.join(" ");
             let line = line_with(text, name);
-            let harm = if command.trim().is_empty() { 0 } else { self.command(&command, line, Place::Lifecycle) };
+            let harm = if command.trim().is_empty() {
+                0
+            } else {
+                self.command(&command, line, Place::Lifecycle)
+            };
             let severity = if harm > 0 { Level::High } else { Level::Low };
-            self.findings.add_at("mcp-server", severity, file, line, format!("brings the MCP server `{}`", crate::text::clip(name, 60)));
+            self.findings.add_at(
+                "mcp-server",
+                severity,
+                file,
+                line,
+                format!("brings the MCP server `{}`", crate::text::clip(name, 60)),
+            );
         }
     }
 
     fn registry(&mut self, text: &str) {
         for url in crate::text::urls::find(text, 8) {
-            if !url.is(self.content, HostClass::Registry) && !self.purpose.declares(self.content, &url.host, &url.path) {
+            if !url.is(self.content, HostClass::Registry)
+                && !self.purpose.declares(self.content, &url.host, &url.path)
+            {
                 let file = self.file;
-                self.findings.add_at("install-hook", Level::Medium, file, 0, format!("packages come from {} instead of the registry", url.host));
+                self.findings.add_at(
+                    "install-hook",
+                    Level::Medium,
+                    file,
+                    0,
+                    format!("packages come from {} instead of the registry", url.host),
+                );
             }
         }
     }
@@ -155,7 +303,9 @@ impl<'a> Manifest<'a, '_> {
             for (at, _) in front.match_indices(marker).take(16) {
                 let rest = front.get(at + marker.len()..).unwrap_or("").trim_start();
                 let text = match rest.chars().next() {
-                    Some(quote @ ('"' | '\'')) => rest.get(1..).unwrap_or("").split(quote).next().unwrap_or(""),
+                    Some(quote @ ('"' | '\'')) => {
+                        rest.get(1..).unwrap_or("").split(quote).next().unwrap_or("")
+                    }
                     _ => rest.lines().next().unwrap_or(""),
                 };
                 if text.len() > 3 {

@@ -242,7 +242,9 @@ fn fence(line: &str) -> Option<(&str, &str)> {
 }
 
 fn closes(line: &str, fence: &str) -> bool {
-    line.len() >= fence.len() && line.starts_with(fence) && line.chars().all(|c| fence.starts_with(c))
+    line.len() >= fence.len()
+        && line.starts_with(fence)
+        && line.chars().all(|c| fence.starts_with(c))
 }
 
 fn starts_item(line: &str) -> bool {

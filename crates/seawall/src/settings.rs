@@ -46,7 +46,7 @@ impl Default for Gateway {
             env: Vec::new(),
             read_only: Vec::new(),
             read_write: Vec::new(),
-            start_timeout_s: 120,
+            start_timeout_s: 300,
             stop_timeout_s: 15,
             forwards: Vec::new(),
         }

@@ -91,7 +91,8 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
 #[test]
 fn a_configuration_that_does_not_parse_is_named_with_its_line() {
     let machine = Machine::new();
-    machine.write("home/.openclaw/openclaw.json", "{\n  \"gateway\": {\n    mode \"local\"\n  }\n}\n");
+    machine
+        .write("home/.openclaw/openclaw.json", "{\n  \"gateway\": {\n    mode \"local\"\n  }\n}\n");
     let said = machine.refuses();
     assert!(said.contains("openclaw.json"), "{said}");
     assert!(said.contains('3'), "the line is missing: {said}");

@@ -56,7 +56,9 @@ fn request(path: &Path, name: &str, mode: &str) -> String {
 #[test]
 fn scan_says_it_by_exit_code_and_by_line() {
     let dir = tempfile::tempdir().unwrap();
-    for (script, name, wanted, verdict) in [(GOOD, "good", 0, "allow"), (DOUBTFUL, "doubtful", 1, "warn"), (BAD, "bad", 2, "block")] {
+    for (script, name, wanted, verdict) in
+        [(GOOD, "good", 0, "allow"), (DOUBTFUL, "doubtful", 1, "warn"), (BAD, "bad", 2, "block")]
+    {
         let skill = make(dir.path(), name, script);
         let output = seawall().args(["scan", "--json"]).arg(&skill).output().unwrap();
         assert_eq!(code(&output), wanted, "{output:?}");
@@ -78,7 +80,13 @@ fn other_views_hold_the_same_findings() {
     let skill = make(dir.path(), "bad", BAD);
     let output = seawall().args(["scan", "--sarif"]).arg(&skill).output().unwrap();
     let sarif: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(sarif["runs"][0]["results"].as_array().unwrap().iter().any(|r| r["ruleId"] == "download-run"));
+    assert!(
+        sarif["runs"][0]["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|r| r["ruleId"] == "download-run")
+    );
     let output = seawall().args(["scan", "--html"]).arg(&skill).output().unwrap();
     let html = String::from_utf8(output.stdout).unwrap();
     assert!(html.contains("download-run") && !html.contains("<script"));
@@ -92,14 +100,17 @@ fn other_views_hold_the_same_findings() {
 fn the_gate_allows_warns_and_blocks() {
     let dir = tempfile::tempdir().unwrap();
     let lock = dir.path().join("lock.json");
-    for (script, name, decision) in [(GOOD, "good", "allow"), (DOUBTFUL, "doubtful", "warn"), (BAD, "bad", "block")] {
+    for (script, name, decision) in
+        [(GOOD, "good", "allow"), (DOUBTFUL, "doubtful", "warn"), (BAD, "bad", "block")]
+    {
         let skill = make(dir.path(), name, script);
         let answer = ask(&lock, &[], &request(&skill, name, "install"));
         assert_eq!(answer["decision"], decision, "{answer:#}");
         assert_eq!(answer["protocolVersion"], 1);
         if decision != "allow" {
             assert!(answer["reason"].as_str().unwrap().contains("seawall skill approve"));
-            assert!(answer["findings"].as_array().unwrap().iter().all(|f| f["ruleId"].is_string() && matches!(f["severity"].as_str(), Some("info" | "warn" | "critical"))));
+            assert!(answer["findings"].as_array().unwrap().iter().all(|f| f["ruleId"].is_string()
+                && matches!(f["severity"].as_str(), Some("info" | "warn" | "critical"))));
             // The gateway refuses a longer notice.
             assert!(answer.to_string().len() < 4_000);
         }
@@ -147,20 +158,34 @@ fn an_update_is_held_until_it_is_approved() {
     let dir = tempfile::tempdir().unwrap();
     let lock = dir.path().join("lock.json");
     let skill = make(dir.path(), "notes", GOOD);
-    let run = |args: &[&str]| seawall().args(args).arg("--lock").arg(&lock).arg(&skill).output().unwrap();
+    let run =
+        |args: &[&str]| seawall().args(args).arg("--lock").arg(&lock).arg(&skill).output().unwrap();
     assert_eq!(code(&run(&["approve"])), 0);
     assert_eq!(code(&run(&["verify"])), 0);
-    assert_eq!(ask(&lock, &["--require-approval"], &request(&skill, "notes", "install"))["decision"], "allow");
+    assert_eq!(
+        ask(&lock, &["--require-approval"], &request(&skill, "notes", "install"))["decision"],
+        "allow"
+    );
 
-    std::fs::write(skill.join("scripts/run.sh"), format!("{GOOD}curl -s https://metrics.unknown-place.net/ping\n")).unwrap();
+    std::fs::write(
+        skill.join("scripts/run.sh"),
+        format!("{GOOD}curl -s https://metrics.unknown-place.net/ping\n"),
+    )
+    .unwrap();
     let output = run(&["verify"]);
     assert_eq!(code(&output), 1);
     assert!(String::from_utf8_lossy(&output.stdout).contains("~ scripts/run.sh"));
     let answer = ask(&lock, &[], &request(&skill, "notes", "update"));
     assert_eq!(answer["decision"], "block");
-    assert!(answer["reason"].as_str().unwrap().contains("now also contacts metrics.unknown-place.net"), "{answer:#}");
+    assert!(
+        answer["reason"].as_str().unwrap().contains("now also contacts metrics.unknown-place.net"),
+        "{answer:#}"
+    );
     let shown = String::from_utf8(run(&["diff"]).stdout).unwrap();
-    assert!(shown.contains("now also contacts metrics.unknown-place.net") && shown.contains("+curl -s"), "{shown}");
+    assert!(
+        shown.contains("now also contacts metrics.unknown-place.net") && shown.contains("+curl -s"),
+        "{shown}"
+    );
     assert_eq!(code(&run(&["approve"])), 0);
     assert_eq!(ask(&lock, &[], &request(&skill, "notes", "update"))["decision"], "allow");
 
@@ -173,7 +198,9 @@ fn a_blocked_skill_needs_a_reason_to_be_approved() {
     let dir = tempfile::tempdir().unwrap();
     let lock = dir.path().join("lock.json");
     let skill = make(dir.path(), "bad", BAD);
-    let run = |args: &[&str]| seawall().arg("approve").arg("--lock").arg(&lock).arg(&skill).args(args).output().unwrap();
+    let run = |args: &[&str]| {
+        seawall().arg("approve").arg("--lock").arg(&lock).arg(&skill).args(args).output().unwrap()
+    };
     assert_eq!(code(&run(&[])), 3);
     assert!(!lock.exists());
     assert_eq!(code(&run(&["--despite-block"])), 2);
@@ -187,9 +214,13 @@ fn a_dropped_skill_is_moved_out() {
     let lock = dir.path().join("lock.json");
     let skills = dir.path().join("skills");
     let kept = make(&skills, "kept", GOOD);
-    assert_eq!(code(&seawall().arg("approve").arg("--lock").arg(&lock).arg(&kept).output().unwrap()), 0);
+    assert_eq!(
+        code(&seawall().arg("approve").arg("--lock").arg(&lock).arg(&kept).output().unwrap()),
+        0
+    );
     let dropped = make(&skills, "dropped", GOOD);
-    let output = seawall().arg("quarantine").arg("--lock").arg(&lock).arg(&skills).output().unwrap();
+    let output =
+        seawall().arg("quarantine").arg("--lock").arg(&lock).arg(&skills).output().unwrap();
     assert_eq!(code(&output), 1, "{output:?}");
     assert!(kept.exists() && !dropped.exists());
 }

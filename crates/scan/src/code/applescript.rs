@@ -31,9 +31,16 @@ pub(crate) fn run(flow: &mut Flow<'_>, text: &str) {
             if let Some(at) = lower.find(marker) {
                 let rest = trimmed.get(at + marker.len()..).unwrap_or("");
                 let command = constant(rest, &vars);
-                flow.nested(number, |flow| shell::run_text(flow, &command, Some(&Value::default())));
+                flow.nested(number, |flow| {
+                    shell::run_text(flow, &command, Some(&Value::default()))
+                });
                 if lower.contains("with administrator privileges") && lower.contains(" password ") {
-                    flow.emit(number, Act::Prompt { how: "runs as administrator with a password that it holds".into() });
+                    flow.emit(
+                        number,
+                        Act::Prompt {
+                            how: "runs as administrator with a password that it holds".into(),
+                        },
+                    );
                 }
             }
         }
@@ -50,7 +57,12 @@ fn constant(text: &str, vars: &HashMap<String, String>) -> String {
     let mut word = String::new();
     let flush = |word: &mut String, out: &mut String| {
         let key = word.trim().to_ascii_lowercase();
-        if !key.is_empty() && !matches!(key.as_str(), "quoted" | "form" | "of" | "with" | "administrator" | "privileges" | "password") {
+        if !key.is_empty()
+            && !matches!(
+                key.as_str(),
+                "quoted" | "form" | "of" | "with" | "administrator" | "privileges" | "password"
+            )
+        {
             match vars.get(&key) {
                 Some(value) => out.push_str(value),
                 None => out.push(HOLE),

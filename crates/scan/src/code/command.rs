@@ -47,9 +47,13 @@ const WRAPPERS: &[(&str, &[&str])] = &[
 fn interpreter(name: &str) -> Option<(Language, &'static [&'static str])> {
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     Some(match stem {
-        "bash" | "sh" | "zsh" | "dash" | "ksh" | "ash" | "fish" => (Language::Shell, &["-c", "-lc", "-ic", "-ec", "-xc", "-cl"]),
+        "bash" | "sh" | "zsh" | "dash" | "ksh" | "ash" | "fish" => {
+            (Language::Shell, &["-c", "-lc", "-ic", "-ec", "-xc", "-cl"])
+        }
         "python" | "pypy" | "py" => (Language::Python, &["-c"]),
-        "node" | "nodejs" | "bun" | "deno" | "tsx" | "ts-node" => (Language::JavaScript, &["-e", "--eval", "-p", "--print", "eval"]),
+        "node" | "nodejs" | "bun" | "deno" | "tsx" | "ts-node" => {
+            (Language::JavaScript, &["-e", "--eval", "-p", "--print", "eval"])
+        }
         "ruby" => (Language::Ruby, &["-e"]),
         "perl" | "php" | "lua" => (Language::Other, &["-e", "-r", "-E"]),
         "osascript" => (Language::AppleScript, &["-e"]),
@@ -74,7 +78,12 @@ pub(crate) fn run(flow: &mut Flow<'_>, argv: &[Value], stdin: &Value, line: u32)
     };
     let program = base(name.trim_matches(['"', '\''])).to_owned();
     if let Some((_, valued)) = WRAPPERS.iter().find(|(w, _)| *w == program) {
-        return run(flow, unwrap(rest, valued, program == "timeout" || program == "gtimeout"), stdin, line);
+        return run(
+            flow,
+            unwrap(rest, valued, program == "timeout" || program == "gtimeout"),
+            stdin,
+            line,
+        );
     }
     // A file that was stored before is run by its path, or made known by it.
     if name.contains('/') || name.starts_with('$') || first.labels.has(Labels::DOWNLOADED) {
@@ -124,9 +133,14 @@ fn interpret(
     while let Some((at, value)) = args.next() {
         let text = value.likely().unwrap_or("");
         let lower = text.to_ascii_lowercase();
-        if language == Language::PowerShell && lower.starts_with("-e") && lower.len() > 1 && "-encodedcommand".starts_with(&lower) {
+        if language == Language::PowerShell
+            && lower.starts_with("-e")
+            && lower.len() > 1
+            && "-encodedcommand".starts_with(&lower)
+        {
             if let Some(code) = rest.get(at + 1) {
-                let mut decoded = code.map(|t| blob::base64(t).and_then(|b| crate::text::decode(&b)));
+                let mut decoded =
+                    code.map(|t| blob::base64(t).and_then(|b| crate::text::decode(&b)));
                 decoded.label(Labels::DECODED, "-EncodedCommand");
                 flow.emit(line, Act::Eval { what: decoded.clone() });
                 code_text(flow, language, &decoded, line);
@@ -134,7 +148,10 @@ fn interpret(
             return Value::default();
         }
         let combined = options.contains(&text)
-            || (language == Language::Shell && text.starts_with('-') && !text.starts_with("--") && text.ends_with('c'));
+            || (language == Language::Shell
+                && text.starts_with('-')
+                && !text.starts_with("--")
+                && text.ends_with('c'));
         if combined {
             let parts: Vec<Value> = rest.get(at + 1..).unwrap_or(&[]).to_vec();
             let code = match language {
@@ -165,7 +182,11 @@ fn interpret(
     match script.filter(|s| s.likely() != Some("-")) {
         Some(script) => {
             let path = script.likely().unwrap_or("").to_owned();
-            let mut what = Value { labels: script.labels, sources: script.sources.clone(), ..Value::default() };
+            let mut what = Value {
+                labels: script.labels,
+                sources: script.sources.clone(),
+                ..Value::default()
+            };
             if let Some(stored) = flow.stored(&path) {
                 what.taint(&stored.clone());
             }
@@ -177,14 +198,18 @@ fn interpret(
             if what.labels.has(Labels::DOWNLOADED.with(Labels::DECODED)) {
                 flow.emit(line, Act::Run { what, name: program.to_owned() });
             }
-            if !script.labels.has(Labels::DOWNLOADED) && path.contains([' ', ';', '|']) && language == Language::Shell {
+            if !script.labels.has(Labels::DOWNLOADED)
+                && path.contains([' ', ';', '|'])
+                && language == Language::Shell
+            {
                 return code_text(flow, language, &script.clone(), line);
             }
             Value::default()
         }
         None => {
             // Reads its program from standard input.
-            if stdin.labels.has(Labels::DOWNLOADED.with(Labels::DECODED)) || !stdin.texts.is_empty() {
+            if stdin.labels.has(Labels::DOWNLOADED.with(Labels::DECODED)) || !stdin.texts.is_empty()
+            {
                 flow.emit(line, Act::Run { what: stdin.clone(), name: program.to_owned() });
                 return code_text(flow, language, stdin, line);
             }
@@ -252,12 +277,18 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
     let first = texts.first().copied().unwrap_or("");
     let all = joined(rest);
     match program {
-        "curl" | "wget" | "http" | "https" | "xh" | "aria2c" | "fetch" | "wget2" | "lwp-request" => fetch(flow, program, rest, stdin, line),
-        "cat" | "head" | "tail" | "less" | "more" | "grep" | "egrep" | "rg" | "sed" | "awk" | "cut" | "sort" | "uniq" | "tr" | "tac" | "nl"
-        | "jq" | "yq" | "gzip" | "bzip2" | "xz" | "strings" | "fold" | "paste" | "xmllint" | "iconv" | "hexdump" | "od" | "wc" | "bat" | "column" | "perl-filter" => {
+        "curl" | "wget" | "http" | "https" | "xh" | "aria2c" | "fetch" | "wget2"
+        | "lwp-request" => fetch(flow, program, rest, stdin, line),
+        "cat" | "head" | "tail" | "less" | "more" | "grep" | "egrep" | "rg" | "sed" | "awk"
+        | "cut" | "sort" | "uniq" | "tr" | "tac" | "nl" | "jq" | "yq" | "gzip" | "bzip2" | "xz"
+        | "strings" | "fold" | "paste" | "xmllint" | "iconv" | "hexdump" | "od" | "wc" | "bat"
+        | "column" | "perl-filter" => {
             let mut out = read_all(flow, rest, stdin, line);
             match program {
-                "tr" if first.len() > 10 && first.to_ascii_lowercase().starts_with("a-z") && texts.get(1).is_some_and(|t| t.to_ascii_lowercase().starts_with('n')) => {
+                "tr" if first.len() > 10
+                    && first.to_ascii_lowercase().starts_with("a-z")
+                    && texts.get(1).is_some_and(|t| t.to_ascii_lowercase().starts_with('n')) =>
+                {
                     out = out.map(|t| Some(super::interp::rot13(t)));
                     out.labels = out.labels.with(Labels::DECODED);
                 }
@@ -267,21 +298,41 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             }
             out
         }
-        "rev" => read_all(flow, rest, stdin, line).map(|t| Some(t.lines().map(|l| l.chars().rev().collect::<String>()).collect::<Vec<_>>().join("\n"))),
+        "rev" => read_all(flow, rest, stdin, line).map(|t| {
+            Some(
+                t.lines()
+                    .map(|l| l.chars().rev().collect::<String>())
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            )
+        }),
         "tee" => {
             for path in texts.iter().filter(|t| !t.starts_with('-')) {
                 flow.store(line, path, stdin);
             }
             stdin.clone()
         }
-        "base64" | "gbase64" | "base32" | "uudecode" | "xxd" | "openssl" | "gunzip" | "zcat" | "unxz" | "basenc" => decode(flow, program, rest, stdin, line),
+        "base64" | "gbase64" | "base32" | "uudecode" | "xxd" | "openssl" | "gunzip" | "zcat"
+        | "unxz" | "basenc" => decode(flow, program, rest, stdin, line),
         "echo" | "printf" | "print" => {
-            let parts: Vec<Value> = rest.iter().filter(|v| !v.likely().is_some_and(|t| matches!(t, "-n" | "-e" | "-ne" | "-en" | "-r" | "--"))).cloned().collect();
+            let parts: Vec<Value> = rest
+                .iter()
+                .filter(|v| {
+                    !v.likely()
+                        .is_some_and(|t| matches!(t, "-n" | "-e" | "-ne" | "-en" | "-r" | "--"))
+                })
+                .cloned()
+                .collect();
             let mut out = Value::concat(&parts, " ");
             if program == "printf" || has("-e") || has("-ne") || has("-en") {
-                let dense = out.likely().is_some_and(|t| t.matches("\\x").count() + t.matches("\\0").count() + t.matches("\\1").count() > 6);
+                let dense = out.likely().is_some_and(|t| {
+                    t.matches("\\x").count() + t.matches("\\0").count() + t.matches("\\1").count()
+                        > 6
+                });
                 if program == "printf" {
-                    if let (Some(format), [_, args @ ..]) = (parts.first().and_then(Value::known), parts.as_slice()) {
+                    if let (Some(format), [_, args @ ..]) =
+                        (parts.first().and_then(Value::known), parts.as_slice())
+                    {
                         if format.contains('%') && !args.is_empty() {
                             let mut text = Value::concat(args, "");
                             if format.contains("%b") {
@@ -315,7 +366,8 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             Value::default()
         }
         "xargs" | "parallel" => {
-            let mut argv = unwrap(rest, &["-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E"], false).to_vec();
+            let mut argv =
+                unwrap(rest, &["-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E"], false).to_vec();
             argv.push(stdin.clone());
             run(flow, &argv, &Value::default(), line)
         }
@@ -327,8 +379,16 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                     out.taint(&read);
                 }
             }
-            if let Some(at) = texts.iter().position(|t| matches!(*t, "-exec" | "-execdir" | "-ok" | "-x")) {
-                let mut argv: Vec<Value> = rest.get(at + 1..).unwrap_or(&[]).iter().filter(|v| !matches!(v.likely(), Some(";" | "+"))).cloned().collect();
+            if let Some(at) =
+                texts.iter().position(|t| matches!(*t, "-exec" | "-execdir" | "-ok" | "-x"))
+            {
+                let mut argv: Vec<Value> = rest
+                    .get(at + 1..)
+                    .unwrap_or(&[])
+                    .iter()
+                    .filter(|v| !matches!(v.likely(), Some(";" | "+")))
+                    .cloned()
+                    .collect();
                 for value in &mut argv {
                     if value.likely() == Some("{}") {
                         value.taint(&out);
@@ -341,31 +401,49 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             }
             out
         }
-        "env" | "printenv" | "set" | "export" | "declare" if rest.iter().all(|v| v.likely().is_some_and(|t| t == "-p")) => {
+        "env" | "printenv" | "set" | "export" | "declare"
+            if rest.iter().all(|v| v.likely().is_some_and(|t| t == "-p")) =>
+        {
             Value::labelled(Labels::ENV_ALL, "the whole environment")
         }
         "printenv" => super::interp::env_value(first),
         "security" if first.contains("password") || first.contains("dump-keychain") => {
             flow.emit(line, Act::Secret { name: format!("keychain ({first})") });
-            let service = after(rest, &["-s", "-l", "-a"]).and_then(Value::likely).unwrap_or("").to_owned();
+            let service =
+                after(rest, &["-s", "-l", "-a"]).and_then(Value::likely).unwrap_or("").to_owned();
             // One named entry is how a skill keeps its own key; a dump is everything.
-            if first.contains("dump") { Value::labelled(Labels::CREDENTIALS, "the keychain") } else { Value::labelled(Labels::ENV_SECRET, service) }
+            if first.contains("dump") {
+                Value::labelled(Labels::CREDENTIALS, "the keychain")
+            } else {
+                Value::labelled(Labels::ENV_SECRET, service)
+            }
         }
-        "secret-tool" | "pass" | "op" | "bw" if matches!(first, "lookup" | "show" | "read" | "get" | "search") => Value::labelled(Labels::ENV_SECRET, all),
+        "secret-tool" | "pass" | "op" | "bw"
+            if matches!(first, "lookup" | "show" | "read" | "get" | "search") =>
+        {
+            Value::labelled(Labels::ENV_SECRET, all)
+        }
         "history" | "fc" => Value::labelled(Labels::PERSONAL, "the shell's history"),
-        "pbpaste" | "xclip" | "xsel" | "wl-paste" => Value::labelled(Labels::CAPTURE, "the clipboard"),
+        "pbpaste" | "xclip" | "xsel" | "wl-paste" => {
+            Value::labelled(Labels::CAPTURE, "the clipboard")
+        }
         "screencapture" | "scrot" | "gnome-screenshot" | "import" | "grim" => {
             if let Some(path) = texts.iter().rev().find(|t| !t.starts_with('-') && !t.is_empty()) {
                 flow.store(line, path, &Value::labelled(Labels::CAPTURE, "the screen"));
             }
             Value::labelled(Labels::CAPTURE, "the screen")
         }
-        "tar" | "zip" | "7z" | "rar" | "ditto" | "gpg" | "cp" | "mv" | "rsync-local" | "install" | "ln" => copy(flow, program, rest, stdin, line),
-        "scp" | "rsync" | "sftp" | "rclone" | "aws" | "gsutil" | "gcloud" | "az" | "s3cmd" | "ftp" | "lftp" | "mail" | "sendmail" | "mutt" | "swaks" | "gh" | "ssh" | "dig" | "nslookup" | "host" => {
-            transfer(flow, program, rest, stdin, line)
-        }
+        "tar" | "zip" | "7z" | "rar" | "ditto" | "gpg" | "cp" | "mv" | "rsync-local"
+        | "install" | "ln" => copy(flow, program, rest, stdin, line),
+        "scp" | "rsync" | "sftp" | "rclone" | "aws" | "gsutil" | "gcloud" | "az" | "s3cmd"
+        | "ftp" | "lftp" | "mail" | "sendmail" | "mutt" | "swaks" | "gh" | "ssh" | "dig"
+        | "nslookup" | "host" => transfer(flow, program, rest, stdin, line),
         "nc" | "ncat" | "netcat" | "socat" | "telnet" => {
-            let shell = texts.iter().any(|t| matches!(*t, "-e" | "-c" | "--exec" | "--sh-exec") || t.to_ascii_lowercase().starts_with("exec:") || t.to_ascii_lowercase().starts_with("system:"));
+            let shell = texts.iter().any(|t| {
+                matches!(*t, "-e" | "-c" | "--exec" | "--sh-exec")
+                    || t.to_ascii_lowercase().starts_with("exec:")
+                    || t.to_ascii_lowercase().starts_with("system:")
+            });
             if shell || stdin.sources.iter().any(|s| s == "a named pipe") {
                 flow.emit(line, Act::ReverseShell { how: format!("{program} {all}") });
             }
@@ -374,13 +452,24 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             Value::labelled(Labels::DOWNLOADED, all)
         }
         "chmod" | "chown" => {
-            if all.contains("777 /") && all.ends_with(" /") || first.contains("+s") || first.starts_with("4755") {
+            if all.contains("777 /") && all.ends_with(" /")
+                || first.contains("+s")
+                || first.starts_with("4755")
+            {
                 flow.emit(line, Act::Weaken { how: format!("{program} {all}") });
             }
             Value::default()
         }
-        "xattr" if (all.contains("quarantine") || has("-c") || has("-cr") || has("-rc")) && texts.iter().any(|t| t.starts_with('-') && t.contains(['d', 'c'])) => {
-            flow.emit(line, Act::Weaken { how: format!("xattr {all}: removes the mark of a downloaded program") });
+        "xattr"
+            if (all.contains("quarantine") || has("-c") || has("-cr") || has("-rc"))
+                && texts.iter().any(|t| t.starts_with('-') && t.contains(['d', 'c'])) =>
+        {
+            flow.emit(
+                line,
+                Act::Weaken {
+                    how: format!("xattr {all}: removes the mark of a downloaded program"),
+                },
+            );
             Value::default()
         }
         "spctl" if all.contains("disable") => weaken(flow, line, program, &all),
@@ -389,7 +478,18 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
         "ufw" if first == "disable" => weaken(flow, line, program, &all),
         "iptables" | "nft" if matches!(first, "-F" | "flush") => weaken(flow, line, program, &all),
         "systemctl" | "service" => {
-            let security = ["ufw", "firewalld", "apparmor", "auditd", "fail2ban", "clamav", "falcon", "firewall"].iter().any(|s| all.contains(s));
+            let security = [
+                "ufw",
+                "firewalld",
+                "apparmor",
+                "auditd",
+                "fail2ban",
+                "clamav",
+                "falcon",
+                "firewall",
+            ]
+            .iter()
+            .any(|s| all.contains(s));
             if security && (has("stop") || has("disable") || has("mask")) {
                 return weaken(flow, line, program, &all);
             }
@@ -422,7 +522,8 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             Value::default()
         }
         "rm" | "shred" | "srm" | "rmdir" => {
-            let deep = program != "rm" || texts.iter().any(|t| t.starts_with('-') && t.contains(['r', 'R']));
+            let deep = program != "rm"
+                || texts.iter().any(|t| t.starts_with('-') && t.contains(['r', 'R']));
             for path in texts.iter().filter(|t| !t.starts_with('-')) {
                 if deep {
                     flow.emit(line, Act::Delete { path: (*path).to_owned() });
@@ -442,11 +543,13 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             flow.store(line, first, &Value::labelled(Labels::NONE, "a named pipe"));
             Value::default()
         }
-        "open" | "xdg-open" | "installer" | "hdiutil" | "msiexec" | "rundll32" | "regsvr32" | "mshta" | "certutil" | "bitsadmin" | "cscript" | "wscript" => {
+        "open" | "xdg-open" | "installer" | "hdiutil" | "msiexec" | "rundll32" | "regsvr32"
+        | "mshta" | "certutil" | "bitsadmin" | "cscript" | "wscript" => {
             windows_or_open(flow, program, rest, line)
         }
-        "pip" | "pip3" | "pipx" | "uv" | "npm" | "npx" | "pnpm" | "yarn" | "bunx" | "brew" | "apt" | "apt-get" | "dnf" | "yum" | "pacman" | "apk" | "gem" | "cargo"
-        | "go" | "conda" | "choco" | "winget" | "scoop" | "snap" | "poetry" | "uvx" => {
+        "pip" | "pip3" | "pipx" | "uv" | "npm" | "npx" | "pnpm" | "yarn" | "bunx" | "brew"
+        | "apt" | "apt-get" | "dnf" | "yum" | "pacman" | "apk" | "gem" | "cargo" | "go"
+        | "conda" | "choco" | "winget" | "scoop" | "snap" | "poetry" | "uvx" => {
             install(flow, program, rest, line);
             Value::default()
         }
@@ -457,7 +560,8 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                 let target = texts.get(2).filter(|t| !t.starts_with('-')).map(|t| (*t).to_owned());
                 let _ = target;
             }
-            if first == "config" && all.contains("core.hooksPath") || all.contains("core.fsmonitor") {
+            if first == "config" && all.contains("core.hooksPath") || all.contains("core.fsmonitor")
+            {
                 flow.emit(line, Act::Persist { how: format!("git {all}") });
             }
             if first == "push" {
@@ -467,16 +571,37 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             Value::default()
         }
         "docker" | "podman" => {
-            if all.contains("--privileged") || all.contains("-v /:") || all.contains("docker.sock") {
-                flow.emit(line, Act::Weaken { how: format!("{program} with the host's files or socket inside") });
+            if all.contains("--privileged") || all.contains("-v /:") || all.contains("docker.sock")
+            {
+                flow.emit(
+                    line,
+                    Act::Weaken {
+                        how: format!("{program} with the host's files or socket inside"),
+                    },
+                );
             }
             Value::default()
         }
         "openclaw" | "clawdbot" | "moltbot" | "clawhub" => {
-            if matches!((first, texts.get(1).copied().unwrap_or("")), ("skills" | "plugins", "install" | "add") | ("install", _)) {
+            if matches!(
+                (first, texts.get(1).copied().unwrap_or("")),
+                ("skills" | "plugins", "install" | "add") | ("install", _)
+            ) {
                 flow.emit(line, Act::SkillInstall { what: all.clone() });
             }
-            let loosens = ["approvals", "sandbox", "security", "dmPolicy", "exec.ask", "tools.exec", "elevated", "allowFrom", "bind"].iter().any(|w| all.contains(w));
+            let loosens = [
+                "approvals",
+                "sandbox",
+                "security",
+                "dmPolicy",
+                "exec.ask",
+                "tools.exec",
+                "elevated",
+                "allowFrom",
+                "bind",
+            ]
+            .iter()
+            .any(|w| all.contains(w));
             if matches!(first, "config") && texts.get(1) == Some(&"set") && loosens {
                 return weaken(flow, line, program, &all);
             }
@@ -486,7 +611,14 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             Value::default()
         }
         "claude" | "codex" | "gemini" | "cursor-agent" => {
-            if ["--dangerously-skip-permissions", "--dangerously-bypass-approvals-and-sandbox", "--yolo"].iter().any(|o| has(o)) {
+            if [
+                "--dangerously-skip-permissions",
+                "--dangerously-bypass-approvals-and-sandbox",
+                "--yolo",
+            ]
+            .iter()
+            .any(|o| has(o))
+            {
                 flow.emit(line, Act::Weaken { how: format!("{program} without approvals") });
             }
             if first == "mcp" && texts.get(1) == Some(&"add") {
@@ -518,7 +650,9 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             }
             Value::default()
         }
-        "hostname" | "whoami" | "uname" | "id" | "date" | "pwd" | "ls" | "test" | "[" | "cd" | "mkdir" | "touch" | "which" | "sleep" | "true" | "false" | "exit" | "return" | "shift" | "local" | "unset" | "trap" => {
+        "hostname" | "whoami" | "uname" | "id" | "date" | "pwd" | "ls" | "test" | "[" | "cd"
+        | "mkdir" | "touch" | "which" | "sleep" | "true" | "false" | "exit" | "return"
+        | "shift" | "local" | "unset" | "trap" => {
             if all.contains("stratum+") {
                 flow.emit(line, Act::Mine { how: all });
             }
@@ -532,7 +666,12 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             let out = merge(stdin, rest);
             if all.contains("://") {
                 let places: Vec<&Value> = rest.iter().collect();
-                flow.net(line, &places, Value { labels: out.labels.without(Labels::LOCAL_FILE), ..out.clone() }, false);
+                flow.net(
+                    line,
+                    &places,
+                    Value { labels: out.labels.without(Labels::LOCAL_FILE), ..out.clone() },
+                    false,
+                );
             }
             out
         }
@@ -546,9 +685,57 @@ fn weaken(flow: &mut Flow<'_>, line: u32, program: &str, all: &str) -> Value {
 
 /// curl, wget and their like.
 fn fetch(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line: u32) -> Value {
-    const DATA: &[&str] = &["-d", "--data", "--data-raw", "--data-binary", "--data-urlencode", "-F", "--form", "--form-string", "-T", "--upload-file", "--post-data", "--post-file", "--body-data", "--body-file", "--json", "-u", "--user", "-b", "--cookie"];
+    const DATA: &[&str] = &[
+        "-d",
+        "--data",
+        "--data-raw",
+        "--data-binary",
+        "--data-urlencode",
+        "-F",
+        "--form",
+        "--form-string",
+        "-T",
+        "--upload-file",
+        "--post-data",
+        "--post-file",
+        "--body-data",
+        "--body-file",
+        "--json",
+        "-u",
+        "--user",
+        "-b",
+        "--cookie",
+    ];
     const OUTPUT: &[&str] = &["-o", "--output", "-O", "--output-document"];
-    const OTHER: &[&str] = &["-H", "--header", "-X", "--request", "-A", "--user-agent", "-e", "--referer", "-m", "--max-time", "--connect-timeout", "--retry", "-w", "--write-out", "-x", "--proxy", "--cacert", "--cert", "--key", "-K", "--config", "--retry-delay", "--resolve", "-C", "-P", "--directory-prefix", "-D"];
+    const OTHER: &[&str] = &[
+        "-H",
+        "--header",
+        "-X",
+        "--request",
+        "-A",
+        "--user-agent",
+        "-e",
+        "--referer",
+        "-m",
+        "--max-time",
+        "--connect-timeout",
+        "--retry",
+        "-w",
+        "--write-out",
+        "-x",
+        "--proxy",
+        "--cacert",
+        "--cert",
+        "--key",
+        "-K",
+        "--config",
+        "--retry-delay",
+        "--resolve",
+        "-C",
+        "-P",
+        "--directory-prefix",
+        "-D",
+    ];
     let mut data = Value::default();
     let mut upload = false;
     let mut output = None;
@@ -559,15 +746,32 @@ fn fetch(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
         let text = value.likely().unwrap_or("");
         let option = text.split('=').next().unwrap_or("").to_owned();
         let inline = text.starts_with("--") && text.contains('=');
-        let next = if inline { Some(value.map(|t| t.split_once('=').map(|(_, v)| v.to_owned()))) } else { rest.get(at + 1).cloned() };
-        if DATA.contains(&option.as_str()) || (text.starts_with("-d") && !text.starts_with("--") && text.len() > 2) {
+        let next = if inline {
+            Some(value.map(|t| t.split_once('=').map(|(_, v)| v.to_owned())))
+        } else {
+            rest.get(at + 1).cloned()
+        };
+        if DATA.contains(&option.as_str())
+            || (text.starts_with("-d") && !text.starts_with("--") && text.len() > 2)
+        {
             upload |= !matches!(option.as_str(), "-u" | "--user" | "-b" | "--cookie");
-            let body = if text.starts_with("-d") && text.len() > 2 && !text.starts_with("--") { value.clone() } else { next.unwrap_or_default() };
+            let body = if text.starts_with("-d") && text.len() > 2 && !text.starts_with("--") {
+                value.clone()
+            } else {
+                next.unwrap_or_default()
+            };
             data.taint(&body);
             let body_text = body.likely().unwrap_or("").to_owned();
-            let file = body_text.rsplit_once('@').map(|(_, p)| p.trim_end_matches(['"', '\'']).split(';').next().unwrap_or("").to_owned());
-            let whole = matches!(option.as_str(), "-T" | "--upload-file" | "--post-file" | "--body-file");
-            let file = if whole { Some(body_text) } else { file.filter(|_| option != "-u" && option != "--user") };
+            let file = body_text.rsplit_once('@').map(|(_, p)| {
+                p.trim_end_matches(['"', '\'']).split(';').next().unwrap_or("").to_owned()
+            });
+            let whole =
+                matches!(option.as_str(), "-T" | "--upload-file" | "--post-file" | "--body-file");
+            let file = if whole {
+                Some(body_text)
+            } else {
+                file.filter(|_| option != "-u" && option != "--user")
+            };
             match file.as_deref() {
                 Some("-" | ".") => data.taint(stdin),
                 Some(path) if !path.is_empty() => {
@@ -577,7 +781,12 @@ fn fetch(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                 }
                 _ => {}
             }
-            at += if inline || (text.starts_with("-d") && text.len() > 2 && !text.starts_with("--")) { 1 } else { 2 };
+            at += if inline || (text.starts_with("-d") && text.len() > 2 && !text.starts_with("--"))
+            {
+                1
+            } else {
+                2
+            };
             continue;
         }
         if OUTPUT.contains(&option.as_str()) && !(program == "curl" && option == "-O") {
@@ -594,7 +803,11 @@ fn fetch(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             }
             remote_name |= text.contains('O');
         }
-        if program == "wget" && text.starts_with('-') && text.contains('O') && !text.starts_with("--") {
+        if program == "wget"
+            && text.starts_with('-')
+            && text.contains('O')
+            && !text.starts_with("--")
+        {
             let attached = text.split_once('O').map(|(_, p)| p).filter(|p| !p.is_empty());
             if let Some(path) = attached {
                 output = Some(path.to_owned());
@@ -631,7 +844,12 @@ fn fetch(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
         data.taint(stdin);
     }
     flow.net(line, &places, data, upload);
-    let address = places.iter().filter_map(|p| p.likely()).find(|t| t.contains("://") || t.contains('.')).unwrap_or("").to_owned();
+    let address = places
+        .iter()
+        .filter_map(|p| p.likely())
+        .find(|t| t.contains("://") || t.contains('.'))
+        .unwrap_or("")
+        .to_owned();
     let mut out = Value::labelled(Labels::DOWNLOADED, crate::text::clip(&address, 120));
     let name = address.rsplit('/').next().unwrap_or("").split('?').next().unwrap_or("").to_owned();
     let path = match output {
@@ -652,12 +870,20 @@ fn decode(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, lin
     let texts: Vec<&str> = rest.iter().map(|v| v.likely().unwrap_or("")).collect();
     let decodes = match program {
         "xxd" => texts.iter().any(|t| t.starts_with('-') && t.contains('r')),
-        "openssl" => texts.contains(&"-d") && (texts.contains(&"enc") || texts.contains(&"base64") || texts.iter().any(|t| t.starts_with("aes"))) || texts.contains(&"-decrypt"),
+        "openssl" => {
+            texts.contains(&"-d")
+                && (texts.contains(&"enc")
+                    || texts.contains(&"base64")
+                    || texts.iter().any(|t| t.starts_with("aes")))
+                || texts.contains(&"-decrypt")
+        }
         "uudecode" | "gunzip" | "zcat" | "unxz" => true,
         _ => texts.iter().any(|t| matches!(*t, "-d" | "-D" | "--decode" | "-di" | "-id")),
     };
-    let files: Vec<Value> = rest.iter().filter(|v| v.likely().is_some_and(|t| !t.starts_with('-'))).cloned().collect();
-    let input = if program == "openssl" { stdin.clone() } else { read_all(flow, &files, stdin, line) };
+    let files: Vec<Value> =
+        rest.iter().filter(|v| v.likely().is_some_and(|t| !t.starts_with('-'))).cloned().collect();
+    let input =
+        if program == "openssl" { stdin.clone() } else { read_all(flow, &files, stdin, line) };
     if !decodes {
         return Value { texts: Vec::new(), ..input };
     }
@@ -674,23 +900,45 @@ fn decode(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, lin
 /// cp, mv, tar, zip: what goes in comes out under another name.
 fn copy(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line: u32) -> Value {
     let texts: Vec<String> = rest.iter().map(|v| v.likely().unwrap_or("").to_owned()).collect();
-    let plain: Vec<&String> = texts.iter().filter(|t| !t.starts_with('-') && !t.is_empty()).collect();
+    let plain: Vec<&String> =
+        texts.iter().filter(|t| !t.starts_with('-') && !t.is_empty()).collect();
     let (target, sources): (Option<String>, Vec<String>) = match program {
         "tar" => {
             let creates = texts.first().is_some_and(|t| t.trim_start_matches('-').contains('c'));
-            let archive = texts.iter().position(|t| t.trim_start_matches('-').ends_with('f') && !t.starts_with("--")).and_then(|at| texts.get(at + 1)).cloned();
+            let archive = texts
+                .iter()
+                .position(|t| t.trim_start_matches('-').ends_with('f') && !t.starts_with("--"))
+                .and_then(|at| texts.get(at + 1))
+                .cloned();
             if !creates {
                 // Unpacking: what the archive was, its files are.
                 let data = archive.as_deref().and_then(|a| flow.stored(a)).cloned();
                 let data = data.unwrap_or_else(|| stdin.clone());
                 return Value { texts: Vec::new(), ..data };
             }
-            let sources = plain.iter().filter(|t| Some(t.as_str()) != archive.as_deref()).map(|t| (*t).clone()).collect();
+            let sources = plain
+                .iter()
+                .filter(|t| Some(t.as_str()) != archive.as_deref())
+                .map(|t| (*t).clone())
+                .collect();
             (archive, sources)
         }
-        "zip" | "7z" | "rar" => (plain.first().map(|t| (*t).clone()), plain.iter().skip(1).map(|t| (*t).clone()).collect()),
-        "gpg" => (texts.iter().position(|t| t == "-o" || t == "--output").and_then(|at| texts.get(at + 1)).cloned(), plain.iter().map(|t| (*t).clone()).collect()),
-        _ => (plain.last().map(|t| (*t).clone()), plain.iter().rev().skip(1).map(|t| (*t).clone()).collect()),
+        "zip" | "7z" | "rar" => (
+            plain.first().map(|t| (*t).clone()),
+            plain.iter().skip(1).map(|t| (*t).clone()).collect(),
+        ),
+        "gpg" => (
+            texts
+                .iter()
+                .position(|t| t == "-o" || t == "--output")
+                .and_then(|at| texts.get(at + 1))
+                .cloned(),
+            plain.iter().map(|t| (*t).clone()).collect(),
+        ),
+        _ => (
+            plain.last().map(|t| (*t).clone()),
+            plain.iter().rev().skip(1).map(|t| (*t).clone()).collect(),
+        ),
     };
     let mut data = Value { texts: Vec::new(), ..stdin.clone() };
     for source in &sources {
@@ -705,7 +953,9 @@ fn copy(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line:
     }
     if let Some(target) = target.filter(|t| t != "-") {
         flow.store(line, &target, &data);
-        if let (Some(name), true) = (sources.first().and_then(|s| s.rsplit('/').next()), target.ends_with('/')) {
+        if let (Some(name), true) =
+            (sources.first().and_then(|s| s.rsplit('/').next()), target.ends_with('/'))
+        {
             flow.store(line, &format!("{target}{name}"), &data);
         }
     }
@@ -717,24 +967,45 @@ fn transfer(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, l
     let mut data = merge(stdin, rest);
     let all = texts.join(" ");
     let sends = match program {
-        "aws" | "gsutil" | "gcloud" | "az" | "s3cmd" | "rclone" => ["cp", "sync", "put", "mv", "copy", "upload"].iter().any(|w| texts.iter().any(|t| t == w)),
+        "aws" | "gsutil" | "gcloud" | "az" | "s3cmd" | "rclone" => {
+            ["cp", "sync", "put", "mv", "copy", "upload"]
+                .iter()
+                .any(|w| texts.iter().any(|t| t == w))
+        }
         "gh" => all.contains("gist create") || all.contains("release upload"),
         "ssh" => !stdin.labels.eq(&Labels::NONE),
         "dig" | "nslookup" | "host" => !data.labels.eq(&Labels::NONE),
         _ => true,
     };
     if sends {
-        for path in texts.iter().filter(|t| !t.starts_with('-') && (t.contains('/') || t.contains('~') || t.contains('.')) && !t.contains("://")) {
+        for path in texts.iter().filter(|t| {
+            !t.starts_with('-')
+                && (t.contains('/') || t.contains('~') || t.contains('.'))
+                && !t.contains("://")
+        }) {
             let read = flow.load(line, path);
             data.taint(&read);
         }
     }
     let hosts: Vec<Value> = texts
         .iter()
-        .filter_map(|t| t.split_once('@').map(|(_, h)| h).or(Some(t.as_str())).map(|h| Value::text(h.split(':').next().unwrap_or(h))))
-        .filter(|v| matches!(program, "scp" | "rsync" | "ssh" | "sftp" | "ftp" | "lftp" | "dig" | "nslookup" | "host") && v.likely().is_some_and(|h| h.contains('.')))
+        .filter_map(|t| {
+            t.split_once('@')
+                .map(|(_, h)| h)
+                .or(Some(t.as_str()))
+                .map(|h| Value::text(h.split(':').next().unwrap_or(h)))
+        })
+        .filter(|v| {
+            matches!(
+                program,
+                "scp" | "rsync" | "ssh" | "sftp" | "ftp" | "lftp" | "dig" | "nslookup" | "host"
+            ) && v.likely().is_some_and(|h| h.contains('.'))
+        })
         .collect();
-    let places: Vec<&Value> = hosts.iter().chain(rest.iter().filter(|v| v.likely().is_some_and(|t| t.contains("://")))).collect();
+    let places: Vec<&Value> = hosts
+        .iter()
+        .chain(rest.iter().filter(|v| v.likely().is_some_and(|t| t.contains("://"))))
+        .collect();
     if sends || !places.is_empty() {
         flow.net(line, &places, data, sends);
     }
@@ -765,11 +1036,19 @@ fn windows_or_open(flow: &mut Flow<'_>, program: &str, rest: &[Value], line: u32
         "mshta" | "regsvr32" | "rundll32" | "msiexec" | "cscript" | "wscript" if remote => {
             let places: Vec<&Value> = rest.iter().collect();
             flow.net(line, &places, Value::default(), false);
-            flow.emit(line, Act::Run { what: Value::labelled(Labels::DOWNLOADED, all), name: program.to_owned() });
+            flow.emit(
+                line,
+                Act::Run {
+                    what: Value::labelled(Labels::DOWNLOADED, all),
+                    name: program.to_owned(),
+                },
+            );
         }
         _ => {
             for path in texts.iter().filter(|t| !t.starts_with('-')) {
-                if let Some(stored) = flow.stored(path).filter(|s| s.labels.has(Labels::DOWNLOADED)).cloned() {
+                if let Some(stored) =
+                    flow.stored(path).filter(|s| s.labels.has(Labels::DOWNLOADED)).cloned()
+                {
                     flow.emit(line, Act::Run { what: stored, name: path.clone() });
                 }
             }
@@ -780,12 +1059,37 @@ fn windows_or_open(flow: &mut Flow<'_>, program: &str, rest: &[Value], line: u32
 
 fn install(flow: &mut Flow<'_>, program: &str, rest: &[Value], line: u32) {
     let texts: Vec<&str> = rest.iter().map(|v| v.likely().unwrap_or("")).collect();
-    let verbs = ["install", "add", "i", "get", "tool", "ci", "run", "exec", "dlx", "x", "-y", "--yes", "reinstall", "upgrade", "-S", "create", "pip", "cask"];
+    let verbs = [
+        "install",
+        "add",
+        "i",
+        "get",
+        "tool",
+        "ci",
+        "run",
+        "exec",
+        "dlx",
+        "x",
+        "-y",
+        "--yes",
+        "reinstall",
+        "upgrade",
+        "-S",
+        "create",
+        "pip",
+        "cask",
+    ];
     let direct = matches!(program, "npx" | "bunx" | "uvx");
-    if !direct && !texts.iter().any(|t| matches!(*t, "install" | "add" | "i" | "get" | "dlx" | "-S" | "exec" | "x" | "create")) {
+    if !direct
+        && !texts.iter().any(|t| {
+            matches!(*t, "install" | "add" | "i" | "get" | "dlx" | "-S" | "exec" | "x" | "create")
+        })
+    {
         return;
     }
-    for text in texts.iter().filter(|t| !t.starts_with('-') && !t.is_empty() && !verbs.contains(t)).take(8) {
+    for text in
+        texts.iter().filter(|t| !t.starts_with('-') && !t.is_empty() && !verbs.contains(t)).take(8)
+    {
         if text.contains("://") {
             let place = Value::text(*text);
             flow.net(line, &[&place], Value::default(), false);

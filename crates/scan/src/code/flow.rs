@@ -130,9 +130,44 @@ fn bare_host(text: &str) -> Option<urls::Url> {
     let host = text.split(['/', ':', '?']).next()?;
     let labels: Vec<&str> = host.split('.').collect();
     let plausible = labels.len() >= 2
-        && labels.iter().all(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
-        && (urls::numeric(host) || labels.last().is_some_and(|t| t.len() >= 2 && t.len() <= 12 && t.bytes().all(|b| b.is_ascii_lowercase())))
-        && !labels.last().is_some_and(|t| matches!(*t, "json" | "py" | "js" | "ts" | "sh" | "txt" | "md" | "html" | "csv" | "pdf" | "png" | "jpg" | "mp4" | "mp3" | "yaml" | "yml" | "toml" | "log" | "zip" | "gz" | "tar" | "wav" | "db" | "xml" | "css" | "svg"));
+        && labels
+            .iter()
+            .all(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        && (urls::numeric(host)
+            || labels.last().is_some_and(|t| {
+                t.len() >= 2 && t.len() <= 12 && t.bytes().all(|b| b.is_ascii_lowercase())
+            }))
+        && !labels.last().is_some_and(|t| {
+            matches!(
+                *t,
+                "json"
+                    | "py"
+                    | "js"
+                    | "ts"
+                    | "sh"
+                    | "txt"
+                    | "md"
+                    | "html"
+                    | "csv"
+                    | "pdf"
+                    | "png"
+                    | "jpg"
+                    | "mp4"
+                    | "mp3"
+                    | "yaml"
+                    | "yml"
+                    | "toml"
+                    | "log"
+                    | "zip"
+                    | "gz"
+                    | "tar"
+                    | "wav"
+                    | "db"
+                    | "xml"
+                    | "css"
+                    | "svg"
+            )
+        });
     if plausible { urls::parse(&format!("http://{text}"), 0) } else { None }
 }
 

@@ -167,7 +167,10 @@ impl Interp<'_, '_, '_> {
                         let name = self.eval(name);
                         Some(join_global(&base, name.known()?))
                     }
-                    ("__import__" | "importlib.import_module" | "require" | "import", [name, ..]) => {
+                    (
+                        "__import__" | "importlib.import_module" | "require" | "import",
+                        [name, ..],
+                    ) => {
                         let name = self.eval(name);
                         Some(name.known()?.trim_start_matches("node:").to_owned())
                     }
@@ -231,8 +234,13 @@ impl Interp<'_, '_, '_> {
                 let mut out = Value::concat(&parts, "");
                 // `"%s…" % value` and lists put together.
                 if let [first, rest @ ..] = parts.as_slice() {
-                    if let Some(text) = first.likely().filter(|t| t.contains("%s") && rest.len() == 1) {
-                        let fill = rest.first().and_then(Value::likely).map_or(HOLE.to_string(), str::to_owned);
+                    if let Some(text) =
+                        first.likely().filter(|t| t.contains("%s") && rest.len() == 1)
+                    {
+                        let fill = rest
+                            .first()
+                            .and_then(Value::likely)
+                            .map_or(HOLE.to_string(), str::to_owned);
                         out.texts = vec![text.replace("%s", &fill)];
                     }
                     out.list = parts.iter().flat_map(|p| p.list.clone()).take(64).collect();
@@ -297,7 +305,10 @@ impl Interp<'_, '_, '_> {
         if key.known() == Some("::-1") {
             return value.map(|t| Some(t.chars().rev().collect()));
         }
-        let element = key.known().and_then(|k| k.parse::<usize>().ok()).and_then(|at| value.list.get(at).cloned());
+        let element = key
+            .known()
+            .and_then(|k| k.parse::<usize>().ok())
+            .and_then(|at| value.list.get(at).cloned());
         if let Some(element) = element {
             return element;
         }
@@ -312,8 +323,12 @@ impl Interp<'_, '_, '_> {
         let receiver = match callee {
             Expr::Member(base, _) => {
                 // `os.environ.get(…)` reads one value, not all.
-                let whole = self.callable(base).is_some_and(|b| self.api.kind(&b, false) == Some(ApiKind::EnvAll));
-                if whole && name.as_deref().is_some_and(|n| n.ends_with(".get") || n.ends_with(".fetch")) {
+                let whole = self
+                    .callable(base)
+                    .is_some_and(|b| self.api.kind(&b, false) == Some(ApiKind::EnvAll));
+                if whole
+                    && name.as_deref().is_some_and(|n| n.ends_with(".get") || n.ends_with(".fetch"))
+                {
                     let key = args.first().map(|a| self.eval(a)).unwrap_or_default();
                     return env_value(key.known().unwrap_or("?"));
                 }
@@ -328,7 +343,8 @@ impl Interp<'_, '_, '_> {
             _ => None,
         };
         let full = name.unwrap_or_else(|| method.map_or(String::new(), |m| format!(".{m}")));
-        let local = full.strip_prefix("self.").or_else(|| full.strip_prefix("this.")).unwrap_or(&full);
+        let local =
+            full.strip_prefix("self.").or_else(|| full.strip_prefix("this.")).unwrap_or(&full);
         if let Some((scope, params)) = self.functions.get(local).cloned() {
             return self.local_call(scope, &params, &values);
         }
@@ -336,9 +352,13 @@ impl Interp<'_, '_, '_> {
             return self.name(&full);
         }
         let kind = self.api.kind(&full, receiver.net);
-        let kind = kind.or_else(|| method.and_then(|m| self.api.kind(&format!(".{m}"), receiver.net)));
-        let from_module =
-            self.api.net_modules.iter().any(|m| full.strip_prefix(m.as_str()).is_some_and(|r| r.starts_with('.')));
+        let kind =
+            kind.or_else(|| method.and_then(|m| self.api.kind(&format!(".{m}"), receiver.net)));
+        let from_module = self
+            .api
+            .net_modules
+            .iter()
+            .any(|m| full.strip_prefix(m.as_str()).is_some_and(|r| r.starts_with('.')));
         let mut out = match kind {
             Some(kind) => self.api_call(kind, &full, &receiver, &values, line),
             None => self.plain_call(&full, method, receiver, &values, line),
@@ -354,7 +374,14 @@ impl Interp<'_, '_, '_> {
         self.vars.get(&(0, format!("%ret{scope}"))).cloned().unwrap_or_default()
     }
 
-    fn api_call(&mut self, kind: ApiKind, name: &str, receiver: &Value, values: &[Value], line: u32) -> Value {
+    fn api_call(
+        &mut self,
+        kind: ApiKind,
+        name: &str,
+        receiver: &Value,
+        values: &[Value],
+        line: u32,
+    ) -> Value {
         let first = values.first().cloned().unwrap_or_default();
         let mut all = receiver.clone();
         all.texts.clear();
@@ -363,16 +390,35 @@ impl Interp<'_, '_, '_> {
         }
         match kind {
             ApiKind::Net => {
-                let places: Vec<&Value> = std::iter::once(receiver).chain(values).flat_map(|v| std::iter::once(v).chain(&v.list)).collect();
-                let upload = ["post", "put", "patch", "send", "upload", "Post", "Do", "sendBeacon", "stor"].iter().any(|w| name.contains(w)) || values.len() > 1;
+                let places: Vec<&Value> = std::iter::once(receiver)
+                    .chain(values)
+                    .flat_map(|v| std::iter::once(v).chain(&v.list))
+                    .collect();
+                let upload =
+                    ["post", "put", "patch", "send", "upload", "Post", "Do", "sendBeacon", "stor"]
+                        .iter()
+                        .any(|w| name.contains(w))
+                        || values.len() > 1;
                 if self.record {
                     self.flow.net(line, &places, all.clone(), upload);
                 }
                 let mut out = Value::labelled(Labels::DOWNLOADED, "");
-                out.sources = places.iter().flat_map(|v| v.texts.iter()).filter(|t| t.contains("://")).take(2).map(|t| super::super::text::clip(t, 80)).collect();
+                out.sources = places
+                    .iter()
+                    .flat_map(|v| v.texts.iter())
+                    .filter(|t| t.contains("://"))
+                    .take(2)
+                    .map(|t| super::super::text::clip(t, 80))
+                    .collect();
                 // A request that is built here and sent later carries its data along.
-                if name.ends_with("Request") || name.ends_with("Connection") || name.ends_with("request") {
-                    out.taint(&Value { labels: all.labels.without(Labels::DOWNLOADED), ..all.clone() });
+                if name.ends_with("Request")
+                    || name.ends_with("Connection")
+                    || name.ends_with("request")
+                {
+                    out.taint(&Value {
+                        labels: all.labels.without(Labels::DOWNLOADED),
+                        ..all.clone()
+                    });
                     out.texts.clone_from(&first.texts);
                 }
                 out.net = true;
@@ -381,11 +427,22 @@ impl Interp<'_, '_, '_> {
             ApiKind::Exec | ApiKind::Shell => self.run(kind, &values, line),
             ApiKind::Eval => {
                 let timer = matches!(name, "setTimeout" | "setInterval");
-                if timer && first.texts.is_empty() && !first.labels.has(Labels::DOWNLOADED.with(Labels::DECODED)) {
+                if timer
+                    && first.texts.is_empty()
+                    && !first.labels.has(Labels::DOWNLOADED.with(Labels::DECODED))
+                {
                     return Value::default();
                 }
-                let code = values.last().filter(|_| name == "Function").cloned().unwrap_or_else(|| first.clone());
-                let code = if code.texts.is_empty() && code.labels == Labels::NONE { receiver.clone() } else { code };
+                let code = values
+                    .last()
+                    .filter(|_| name == "Function")
+                    .cloned()
+                    .unwrap_or_else(|| first.clone());
+                let code = if code.texts.is_empty() && code.labels == Labels::NONE {
+                    receiver.clone()
+                } else {
+                    code
+                };
                 if self.record {
                     self.flow.emit(line, Act::Eval { what: code.clone() });
                     if let Some(text) = code.known().map(str::to_owned) {
@@ -412,7 +469,10 @@ impl Interp<'_, '_, '_> {
             }
             ApiKind::Decode => decode(name, receiver, values),
             ApiKind::Read => {
-                let writes = values.get(1).and_then(Value::known).is_some_and(|m| m.contains(['w', 'a', 'x']) && m.len() <= 3);
+                let writes = values
+                    .get(1)
+                    .and_then(Value::known)
+                    .is_some_and(|m| m.contains(['w', 'a', 'x']) && m.len() <= 3);
                 let path = first.likely().map(str::to_owned);
                 let mut out = match &path {
                     Some(path) if !writes && self.record => self.flow.load(line, path),
@@ -440,12 +500,17 @@ impl Interp<'_, '_, '_> {
                 out
             }
             ApiKind::Write => {
-                let by_receiver = receiver.handle.clone().or_else(|| receiver.likely().map(str::to_owned));
-                let method = self.language != Language::JavaScript && values.len() <= 1 || name.starts_with('.');
+                let by_receiver =
+                    receiver.handle.clone().or_else(|| receiver.likely().map(str::to_owned));
+                let method = self.language != Language::JavaScript && values.len() <= 1
+                    || name.starts_with('.');
                 let (path, data) = match (method, by_receiver) {
                     (true, Some(path)) => (Some(path), first),
                     (true, None) => (None, first),
-                    (false, _) => (first.likely().map(str::to_owned), values.get(1).cloned().unwrap_or_default()),
+                    (false, _) => (
+                        first.likely().map(str::to_owned),
+                        values.get(1).cloned().unwrap_or_default(),
+                    ),
                 };
                 if let (Some(path), true) = (&path, self.record) {
                     self.flow.store(line, path, &data);
@@ -474,7 +539,11 @@ impl Interp<'_, '_, '_> {
                 data
             }
             ApiKind::Personal => {
-                let label = if name.contains("getpass") || name.contains("get-credential") { Labels::TYPED_SECRET } else { Labels::CAPTURE };
+                let label = if name.contains("getpass") || name.contains("get-credential") {
+                    Labels::TYPED_SECRET
+                } else {
+                    Labels::CAPTURE
+                };
                 Value::labelled(label, name)
             }
             ApiKind::Delete => {
@@ -525,15 +594,26 @@ impl Interp<'_, '_, '_> {
     }
 
     /// A call that is not in the catalogue: text passes through what only shapes it.
-    fn plain_call(&mut self, name: &str, method: Option<&str>, receiver: Value, values: &[Value], line: u32) -> Value {
+    fn plain_call(
+        &mut self,
+        name: &str,
+        method: Option<&str>,
+        receiver: Value,
+        values: &[Value],
+        line: u32,
+    ) -> Value {
         let last = name.rsplit('.').next().unwrap_or(name);
         let first = values.first();
         match name {
-            "os.path.join" | "path.join" | "path.resolve" | "path.posix.join" | "filepath.Join" | "File.join" | "pathlib.PurePath" | "join-path" => {
+            "os.path.join" | "path.join" | "path.resolve" | "path.posix.join" | "filepath.Join"
+            | "File.join" | "pathlib.PurePath" | "join-path" => {
                 return Value::concat(values, "/");
             }
-            "os.homedir" | "Path.home" | "pathlib.Path.home" | "Dir.home" | "homedir" | "os.UserHomeDir" => return Value::text("~"),
-            "os.tmpdir" | "tempfile.gettempdir" | "tempfile.mkdtemp" | "tmpdir" | "os.TempDir" => return Value::text("/tmp"),
+            "os.homedir" | "Path.home" | "pathlib.Path.home" | "Dir.home" | "homedir"
+            | "os.UserHomeDir" => return Value::text("~"),
+            "os.tmpdir" | "tempfile.gettempdir" | "tempfile.mkdtemp" | "tmpdir" | "os.TempDir" => {
+                return Value::text("/tmp");
+            }
             "os.dup2" | "syscall.Dup2" => {
                 if self.record {
                     self.flow.emit(line, Act::Redirects);
@@ -560,14 +640,18 @@ impl Interp<'_, '_, '_> {
             out.taint(value);
         }
         match method.unwrap_or(last) {
-            "strip" | "trim" | "rstrip" | "lstrip" | "encode" | "decode" | "toString" | "to_s" | "expanduser" | "resolve" | "as_posix" | "absolute" | "chomp" | "freeze" | "unwrap" | "to_str" | "valueOf" | "rstrip!" | "Abs" | "TrimSpace" => {
+            "strip" | "trim" | "rstrip" | "lstrip" | "encode" | "decode" | "toString" | "to_s"
+            | "expanduser" | "resolve" | "as_posix" | "absolute" | "chomp" | "freeze"
+            | "unwrap" | "to_str" | "valueOf" | "rstrip!" | "Abs" | "TrimSpace" => {
                 if out.texts.is_empty() {
                     if let Some(first) = first {
                         out.texts.clone_from(&first.texts);
                     }
                 }
             }
-            "str" | "String" | "repr" | "bytes" | "abspath" | "realpath" | "expandvars" | "list" | "tuple" | "Array" | "normalize" | "expand_path" | "URL" | "parse" | "quote" | "string" => {
+            "str" | "String" | "repr" | "bytes" | "abspath" | "realpath" | "expandvars"
+            | "list" | "tuple" | "Array" | "normalize" | "expand_path" | "URL" | "parse"
+            | "quote" | "string" => {
                 if let Some(first) = first {
                     out.texts.clone_from(&first.texts);
                     out.list.clone_from(&first.list);
@@ -581,24 +665,37 @@ impl Interp<'_, '_, '_> {
             }
             "join" => {
                 let separator = keep.known().map(str::to_owned);
-                let parts = first.map(|f| f.list.clone()).filter(|l| !l.is_empty()).unwrap_or(keep.list.clone());
-                let separator = if keep.list.is_empty() { separator } else { first.and_then(Value::known).map(str::to_owned) };
+                let parts = first
+                    .map(|f| f.list.clone())
+                    .filter(|l| !l.is_empty())
+                    .unwrap_or(keep.list.clone());
+                let separator = if keep.list.is_empty() {
+                    separator
+                } else {
+                    first.and_then(Value::known).map(str::to_owned)
+                };
                 if !parts.is_empty() {
                     return Value::concat(&parts, &separator.unwrap_or_default());
                 }
                 // A reversed or mapped text that was split into letters.
-                if keep.list.is_empty() && !keep.texts.is_empty() && first.is_none_or(|f| f.known() == Some("")) {
+                if keep.list.is_empty()
+                    && !keep.texts.is_empty()
+                    && first.is_none_or(|f| f.known() == Some(""))
+                {
                     return keep;
                 }
                 out.texts = first.map(|f| f.texts.clone()).unwrap_or_default();
             }
             "split" if first.is_some_and(|f| f.known() == Some("")) => {}
             "reverse" | "reversed" => {
-                let source = if keep.texts.is_empty() { first.cloned().unwrap_or_default() } else { keep };
+                let source =
+                    if keep.texts.is_empty() { first.cloned().unwrap_or_default() } else { keep };
                 return source.map(|t| Some(t.chars().rev().collect()));
             }
             "replace" | "gsub" | "replaceAll" | "sub" => {
-                if let (Some(from), Some(to)) = (first.and_then(Value::known), values.get(1).and_then(Value::known)) {
+                if let (Some(from), Some(to)) =
+                    (first.and_then(Value::known), values.get(1).and_then(Value::known))
+                {
                     if !from.is_empty() {
                         return keep.map(|t| (t.len() < MAX_TEXT / 4).then(|| t.replace(from, to)));
                     }
@@ -624,24 +721,35 @@ impl Interp<'_, '_, '_> {
             "append" | "push" | "extend" => out.texts.clear(),
             "connect" => {
                 let target = first.map(|f| f.list.first().cloned().unwrap_or_else(|| f.clone()));
-                if let (Some(target), true) = (target.filter(|t| t.likely().is_some()), self.record) {
+                if let (Some(target), true) = (target.filter(|t| t.likely().is_some()), self.record)
+                {
                     self.flow.net(line, &[&target], Value::default(), false);
                 }
                 out.texts.clear();
             }
-            "map" | "filter" | "sorted" | "iter" | "copy" | "items" | "entries" | "then" | "catch" | "finally" => {
+            "map" | "filter" | "sorted" | "iter" | "copy" | "items" | "entries" | "then"
+            | "catch" | "finally" => {
                 out.texts.clear();
             }
-            "read" | "readlines" | "readline" | "read_text" | "read_bytes" | "readFile" | "content" | "text" | "body" | "splitlines" => {
-                if let Some(path) = keep.handle.clone().or_else(|| keep.likely().map(str::to_owned)) {
-                    let stored = if self.record { self.flow.load(line, &path) } else { super::value::read_path(self.flow.content, &path) };
+            "read" | "readlines" | "readline" | "read_text" | "read_bytes" | "readFile"
+            | "content" | "text" | "body" | "splitlines" => {
+                if let Some(path) = keep.handle.clone().or_else(|| keep.likely().map(str::to_owned))
+                {
+                    let stored = if self.record {
+                        self.flow.load(line, &path)
+                    } else {
+                        super::value::read_path(self.flow.content, &path)
+                    };
                     out.taint(&stored);
                     out.texts = stored.texts;
                 } else {
                     out.texts.clear();
                 }
             }
-            "len" | "int" | "float" | "bool" | "isinstance" | "exists" | "is_file" | "is_dir" | "existsSync" | "print" | "console.log" | "log" | "isfile" | "isdir" | "startswith" | "startsWith" | "endswith" | "includes" | "has" | "stat" | "statSync" | "mkdir" | "mkdirSync" | "makedirs" => {
+            "len" | "int" | "float" | "bool" | "isinstance" | "exists" | "is_file" | "is_dir"
+            | "existsSync" | "print" | "console.log" | "log" | "isfile" | "isdir"
+            | "startswith" | "startsWith" | "endswith" | "includes" | "has" | "stat"
+            | "statSync" | "mkdir" | "mkdirSync" | "makedirs" => {
                 return Value::default();
             }
             "hexdigest" | "sha256" | "md5" | "createHash" | "digest" => {
@@ -682,7 +790,9 @@ pub(crate) fn env_value(name: &str) -> Value {
 }
 
 fn characters(values: &[Value]) -> Value {
-    let codes = values.iter().flat_map(|v| if v.list.is_empty() { vec![v.clone()] } else { v.list.clone() });
+    let codes = values
+        .iter()
+        .flat_map(|v| if v.list.is_empty() { vec![v.clone()] } else { v.list.clone() });
     let mut text = String::new();
     for code in codes {
         match code.known().and_then(|t| t.parse::<u32>().ok()).and_then(char::from_u32) {
@@ -696,9 +806,16 @@ fn characters(values: &[Value]) -> Value {
 }
 
 fn decode(name: &str, receiver: &Value, values: &[Value]) -> Value {
-    let source = values.first().filter(|v| !v.texts.is_empty() || !v.list.is_empty() || v.labels != Labels::NONE);
+    let source = values
+        .first()
+        .filter(|v| !v.texts.is_empty() || !v.list.is_empty() || v.labels != Labels::NONE);
     let source = source.cloned().unwrap_or_else(|| receiver.clone());
-    if name == "Buffer.from" && !values.get(1).and_then(Value::known).is_some_and(|e| matches!(e, "base64" | "hex" | "base64url")) {
+    if name == "Buffer.from"
+        && !values
+            .get(1)
+            .and_then(Value::known)
+            .is_some_and(|e| matches!(e, "base64" | "hex" | "base64url"))
+    {
         // A buffer of bytes spelt out is hidden text; a buffer of text is that text.
         if !source.list.is_empty() {
             return characters(&source.list);
@@ -714,13 +831,20 @@ fn decode(name: &str, receiver: &Value, values: &[Value]) -> Value {
         .texts
         .iter()
         .filter_map(|text| {
-            if name.contains("nquote") || name.contains("URIComponent") || name.contains("nescape") {
+            if name.contains("nquote") || name.contains("URIComponent") || name.contains("nescape")
+            {
                 return Some(percent(text));
             }
-            if name == "codecs.decode" && values.get(1).and_then(Value::known).is_some_and(|c| c.starts_with("rot")) {
+            if name == "codecs.decode"
+                && values.get(1).and_then(Value::known).is_some_and(|c| c.starts_with("rot"))
+            {
                 return Some(rot13(text));
             }
-            if name == ".translate" || name.contains("ecompress") || name.contains("nflate") || name.contains("unzip") {
+            if name == ".translate"
+                || name.contains("ecompress")
+                || name.contains("nflate")
+                || name.contains("unzip")
+            {
                 return Some(text.clone());
             }
             blob::decode_any(text)
@@ -734,7 +858,10 @@ fn percent(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(b) = bytes.get(at) {
-        let hex = text.get(at + 1..at + 3).filter(|_| *b == b'%').and_then(|h| u8::from_str_radix(h, 16).ok());
+        let hex = text
+            .get(at + 1..at + 3)
+            .filter(|_| *b == b'%')
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
         match hex {
             Some(byte) => {
                 out.push(byte);

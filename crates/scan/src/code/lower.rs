@@ -51,11 +51,7 @@ impl<'s> Lower<'s> {
 
     fn push(&mut self, op: Op) {
         if self.out.stmts.len() < MAX_STMTS {
-            self.out.stmts.push(Stmt {
-                scope: self.scope,
-                conditional: self.conditional > 0,
-                op,
-            });
+            self.out.stmts.push(Stmt { scope: self.scope, conditional: self.conditional > 0, op });
         }
     }
 
@@ -76,9 +72,16 @@ impl<'s> Lower<'s> {
 
     fn statement_inner(&mut self, node: Node<'_>) {
         match node.kind() {
-            "import_statement" | "import_from_statement" | "import_declaration" => self.import(node),
-            "function_definition" | "function_declaration" | "generator_function_declaration"
-            | "method_definition" | "method_declaration" | "method" | "singleton_method" => {
+            "import_statement" | "import_from_statement" | "import_declaration" => {
+                self.import(node)
+            }
+            "function_definition"
+            | "function_declaration"
+            | "generator_function_declaration"
+            | "method_definition"
+            | "method_declaration"
+            | "method"
+            | "singleton_method" => {
                 let name = node.child_by_field_name("name").map(|n| self.text(n).to_owned());
                 self.function(node, name.unwrap_or_default(), None);
             }
@@ -86,10 +89,25 @@ impl<'s> Lower<'s> {
                 let values: Vec<Expr> = children(node).into_iter().map(|n| self.expr(n)).collect();
                 self.push(Op::Return(single(values)));
             }
-            "if_statement" | "if" | "unless" | "elif_clause" | "else_clause" | "elsif" | "else"
-            | "while_statement" | "while" | "until" | "switch_statement" | "expression_switch_statement"
-            | "case" | "match_statement" | "except_clause" | "catch_clause" | "rescue"
-            | "if_modifier" | "unless_modifier" => {
+            "if_statement"
+            | "if"
+            | "unless"
+            | "elif_clause"
+            | "else_clause"
+            | "elsif"
+            | "else"
+            | "while_statement"
+            | "while"
+            | "until"
+            | "switch_statement"
+            | "expression_switch_statement"
+            | "case"
+            | "match_statement"
+            | "except_clause"
+            | "catch_clause"
+            | "rescue"
+            | "if_modifier"
+            | "unless_modifier" => {
                 self.conditional += 1;
                 for child in children(node) {
                     self.statement(child);
@@ -97,8 +115,11 @@ impl<'s> Lower<'s> {
                 self.conditional -= 1;
             }
             "for_statement" | "for_in_statement" | "for" | "for_in_clause" => {
-                let left = node.child_by_field_name("left").or_else(|| node.child_by_field_name("pattern"));
-                let right = node.child_by_field_name("right").or_else(|| node.child_by_field_name("value"));
+                let left = node
+                    .child_by_field_name("left")
+                    .or_else(|| node.child_by_field_name("pattern"));
+                let right =
+                    node.child_by_field_name("right").or_else(|| node.child_by_field_name("value"));
                 if let (Some(left), Some(right)) = (left, right) {
                     let value = self.expr(right);
                     let names = self.targets(left);
@@ -121,22 +142,65 @@ impl<'s> Lower<'s> {
                     self.push(Op::Assign(names, Expr::Many(vec![value])));
                 }
             }
-            "class_definition" | "class_declaration" | "class" | "module" | "class_body" | "body_statement"
-            | "program" | "source_file" | "block" | "statement_block" | "then" | "do" | "ensure"
-            | "expression_statement" | "try_statement" | "finally_clause" | "begin" | "decorated_definition"
-            | "lexical_declaration" | "variable_declaration" | "var_declaration" | "const_declaration"
-            | "var_spec_list" | "export_statement" | "labeled_statement" | "switch_body" | "switch_case"
-            | "switch_default" | "expression_case" | "default_case" | "case_clause" | "when" | "with_statement"
-            | "with_clause" | "statement_list" | "go_statement" | "defer_statement" | "await"
-            | "for_clause" | "declaration" | "ambient_declaration" | "internal_module" | "module_body"
-            | "class_static_block" | "begin_block" | "end_block" => self.block(node),
+            "class_definition"
+            | "class_declaration"
+            | "class"
+            | "module"
+            | "class_body"
+            | "body_statement"
+            | "program"
+            | "source_file"
+            | "block"
+            | "statement_block"
+            | "then"
+            | "do"
+            | "ensure"
+            | "expression_statement"
+            | "try_statement"
+            | "finally_clause"
+            | "begin"
+            | "decorated_definition"
+            | "lexical_declaration"
+            | "variable_declaration"
+            | "var_declaration"
+            | "const_declaration"
+            | "var_spec_list"
+            | "export_statement"
+            | "labeled_statement"
+            | "switch_body"
+            | "switch_case"
+            | "switch_default"
+            | "expression_case"
+            | "default_case"
+            | "case_clause"
+            | "when"
+            | "with_statement"
+            | "with_clause"
+            | "statement_list"
+            | "go_statement"
+            | "defer_statement"
+            | "await"
+            | "for_clause"
+            | "declaration"
+            | "ambient_declaration"
+            | "internal_module"
+            | "module_body"
+            | "class_static_block"
+            | "begin_block"
+            | "end_block" => self.block(node),
             "with_item" => {
-                if let Some(inner) = node.child_by_field_name("value").or_else(|| node.named_child(0)) {
+                if let Some(inner) =
+                    node.child_by_field_name("value").or_else(|| node.named_child(0))
+                {
                     let value = self.expr(inner);
                     self.push(Op::Do(value));
                 }
             }
-            "public_field_definition" | "field_definition" | "variable_declarator" | "var_spec" | "const_spec" => {
+            "public_field_definition"
+            | "field_definition"
+            | "variable_declarator"
+            | "var_spec"
+            | "const_spec" => {
                 let left = node
                     .child_by_field_name("name")
                     .or_else(|| node.child_by_field_name("property"));
@@ -196,8 +260,14 @@ impl<'s> Lower<'s> {
     /// Names that an assignment to `node` changes.
     fn targets(&mut self, node: Node<'_>) -> Vec<String> {
         match node.kind() {
-            "identifier" | "constant" | "global_variable" | "instance_variable" | "class_variable"
-            | "shorthand_property_identifier_pattern" | "property_identifier" | "private_property_identifier" => {
+            "identifier"
+            | "constant"
+            | "global_variable"
+            | "instance_variable"
+            | "class_variable"
+            | "shorthand_property_identifier_pattern"
+            | "property_identifier"
+            | "private_property_identifier" => {
                 vec![self.text(node).to_owned()]
             }
             "attribute" | "member_expression" | "selector_expression" => {
@@ -207,7 +277,9 @@ impl<'s> Lower<'s> {
             "subscript" | "subscript_expression" | "index_expression" | "element_reference" => {
                 node.named_child(0).map(|n| self.targets(n)).unwrap_or_default()
             }
-            "pair_pattern" => node.child_by_field_name("value").map(|n| self.targets(n)).unwrap_or_default(),
+            "pair_pattern" => {
+                node.child_by_field_name("value").map(|n| self.targets(n)).unwrap_or_default()
+            }
             "assignment_pattern" | "object_assignment_pattern" => {
                 node.child_by_field_name("left").map(|n| self.targets(n)).unwrap_or_default()
             }
@@ -216,9 +288,11 @@ impl<'s> Lower<'s> {
     }
 
     fn import(&mut self, node: Node<'_>) {
-        let plain = |text: &str| text.trim_matches(['"', '\'', '`']).trim_start_matches("node:").to_owned();
+        let plain =
+            |text: &str| text.trim_matches(['"', '\'', '`']).trim_start_matches("node:").to_owned();
         if node.kind() == "import_from_statement" {
-            let module = node.child_by_field_name("module_name").map_or("", |n| self.text(n)).to_owned();
+            let module =
+                node.child_by_field_name("module_name").map_or("", |n| self.text(n)).to_owned();
             let mut cursor = node.walk();
             let names: Vec<Node<'_>> = node.children_by_field_name("name", &mut cursor).collect();
             for name in names {
@@ -236,7 +310,10 @@ impl<'s> Lower<'s> {
             let mut stack = children(node);
             while let Some(spec) = stack.pop() {
                 if spec.kind() == "import_spec" {
-                    let path = spec.child_by_field_name("path").map(|n| plain(self.text(n))).unwrap_or_default();
+                    let path = spec
+                        .child_by_field_name("path")
+                        .map(|n| plain(self.text(n)))
+                        .unwrap_or_default();
                     let last = path.rsplit('/').next().unwrap_or("").to_owned();
                     if let Some(name) = spec.child_by_field_name("name") {
                         let name = self.text(name).to_owned();
@@ -260,7 +337,8 @@ impl<'s> Lower<'s> {
 
     fn aliased(&self, node: Node<'_>) -> (String, String) {
         if node.kind() == "aliased_import" {
-            let part = |field| node.child_by_field_name(field).map_or("", |n| self.text(n)).to_owned();
+            let part =
+                |field| node.child_by_field_name(field).map_or("", |n| self.text(n)).to_owned();
             return (part("name"), part("alias"));
         }
         let name = self.text(node).to_owned();
@@ -278,8 +356,11 @@ impl<'s> Lower<'s> {
                     }
                 }
                 "import_specifier" => {
-                    let real = part.child_by_field_name("name").map_or("", |n| self.text(n)).to_owned();
-                    let local = part.child_by_field_name("alias").map_or(real.clone(), |n| self.text(n).to_owned());
+                    let real =
+                        part.child_by_field_name("name").map_or("", |n| self.text(n)).to_owned();
+                    let local = part
+                        .child_by_field_name("alias")
+                        .map_or(real.clone(), |n| self.text(n).to_owned());
                     self.push(Op::Alias(local, format!("{module}.{real}")));
                 }
                 "string" => {}
@@ -313,7 +394,8 @@ impl<'s> Lower<'s> {
             self.push(Op::Assign(params, given));
         }
         if let Some(body) = node.child_by_field_name("body") {
-            if matches!(body.kind(), "block" | "statement_block" | "body_statement" | "block_body") {
+            if matches!(body.kind(), "block" | "statement_block" | "body_statement" | "block_body")
+            {
                 self.block(body);
             } else if node.kind() == "method" || node.kind() == "singleton_method" {
                 self.statement(body);
@@ -323,7 +405,10 @@ impl<'s> Lower<'s> {
             }
         } else {
             for child in children(node) {
-                if !matches!(child.kind(), "method_parameters" | "block_parameters" | "identifier" | "constant") {
+                if !matches!(
+                    child.kind(),
+                    "method_parameters" | "block_parameters" | "identifier" | "constant"
+                ) {
                     self.statement(child);
                 }
             }
@@ -363,10 +448,17 @@ impl<'s> Lower<'s> {
 
     fn expr_inner(&mut self, node: Node<'_>) -> Expr {
         match node.kind() {
-            "identifier" | "constant" | "global_variable" | "instance_variable" | "class_variable" | "this" | "self"
-            | "shorthand_property_identifier" | "package_identifier" | "type_identifier" | "super" => {
-                Expr::Name(self.text(node).to_owned())
-            }
+            "identifier"
+            | "constant"
+            | "global_variable"
+            | "instance_variable"
+            | "class_variable"
+            | "this"
+            | "self"
+            | "shorthand_property_identifier"
+            | "package_identifier"
+            | "type_identifier"
+            | "super" => Expr::Name(self.text(node).to_owned()),
             "integer" | "number" | "int_literal" => Expr::Num(number(self.text(node))),
             "unary_operator" | "unary_expression" | "unary" => {
                 let text = self.text(node);
@@ -377,8 +469,14 @@ impl<'s> Lower<'s> {
                 }
                 single(self.exprs(node))
             }
-            "string" | "template_string" | "chained_string" | "concatenated_string" | "heredoc_body" | "bare_string"
-            | "string_literal" | "delimited_symbol" => self.string(node),
+            "string"
+            | "template_string"
+            | "chained_string"
+            | "concatenated_string"
+            | "heredoc_body"
+            | "bare_string"
+            | "string_literal"
+            | "delimited_symbol" => self.string(node),
             "interpreted_string_literal" => {
                 let text = self.text(node);
                 Expr::Str(blob::unescape(text.get(1..text.len().saturating_sub(1)).unwrap_or("")))
@@ -391,10 +489,15 @@ impl<'s> Lower<'s> {
             }
             "subshell" if self.ruby => {
                 let command = self.string(node);
-                Expr::Call { callee: Box::new(Expr::Name("`".into())), args: vec![command], line: line(node) }
+                Expr::Call {
+                    callee: Box::new(Expr::Name("`".into())),
+                    args: vec![command],
+                    line: line(node),
+                }
             }
             "attribute" | "member_expression" | "selector_expression" | "scope_resolution" => {
-                let object = self.field(node, &["object", "operand", "scope"]).unwrap_or(Expr::none());
+                let object =
+                    self.field(node, &["object", "operand", "scope"]).unwrap_or(Expr::none());
                 let name = ["attribute", "property", "field", "name"]
                     .iter()
                     .find_map(|f| node.child_by_field_name(f))
@@ -417,14 +520,26 @@ impl<'s> Lower<'s> {
                 let text: String = self.text(node).split_whitespace().collect();
                 if text == "::-1" { Expr::Str("::-1".into()) } else { Expr::none() }
             }
-            "binary_operator" | "binary_expression" | "binary" | "boolean_operator" => self.binary(node),
+            "binary_operator" | "binary_expression" | "binary" | "boolean_operator" => {
+                self.binary(node)
+            }
             "call" | "call_expression" | "new_expression" | "command_call" => self.call(node),
-            "assignment" | "assignment_expression" | "augmented_assignment" | "augmented_assignment_expression"
-            | "operator_assignment" | "short_var_declaration" | "assignment_statement" | "named_expression" => {
-                let left = node.child_by_field_name("left").or_else(|| node.child_by_field_name("name"));
-                let right = node.child_by_field_name("right").or_else(|| node.child_by_field_name("value"));
+            "assignment"
+            | "assignment_expression"
+            | "augmented_assignment"
+            | "augmented_assignment_expression"
+            | "operator_assignment"
+            | "short_var_declaration"
+            | "assignment_statement"
+            | "named_expression" => {
+                let left =
+                    node.child_by_field_name("left").or_else(|| node.child_by_field_name("name"));
+                let right =
+                    node.child_by_field_name("right").or_else(|| node.child_by_field_name("value"));
                 match (left, right) {
-                    (Some(left), Some(right)) if node.kind().contains("aug") || node.kind() == "operator_assignment" => {
+                    (Some(left), Some(right))
+                        if node.kind().contains("aug") || node.kind() == "operator_assignment" =>
+                    {
                         let add = self.expr(right);
                         let names = self.targets(left);
                         let base = names.first().cloned().map_or(Expr::none(), Expr::Name);
@@ -448,22 +563,43 @@ impl<'s> Lower<'s> {
                 }
                 value
             }
-            "arrow_function" | "function_expression" | "lambda" | "func_literal" | "generator_function" => {
+            "arrow_function"
+            | "function_expression"
+            | "lambda"
+            | "func_literal"
+            | "generator_function" => {
                 let scope = self.function(node, String::new(), None);
                 Expr::Name(format!("%ret{scope}"))
             }
-            "list" | "array" | "tuple" | "expression_list" | "composite_literal" | "literal_value" | "string_array"
-            | "right_assignment_list" | "pattern_list" => Expr::List(self.exprs(node)),
-            "parenthesized_expression" | "await" | "await_expression" | "spread_element" | "literal_element"
-            | "non_null_expression" | "as_expression" | "satisfies_expression" | "parenthesized_statements"
-            | "expression_statement" | "type_conversion_expression" | "splat_argument" | "list_splat" | "dictionary_splat" => {
-                node.named_child(0).map_or(Expr::none(), |n| self.expr(n))
-            }
+            "list"
+            | "array"
+            | "tuple"
+            | "expression_list"
+            | "composite_literal"
+            | "literal_value"
+            | "string_array"
+            | "right_assignment_list"
+            | "pattern_list" => Expr::List(self.exprs(node)),
+            "parenthesized_expression"
+            | "await"
+            | "await_expression"
+            | "spread_element"
+            | "literal_element"
+            | "non_null_expression"
+            | "as_expression"
+            | "satisfies_expression"
+            | "parenthesized_statements"
+            | "expression_statement"
+            | "type_conversion_expression"
+            | "splat_argument"
+            | "list_splat"
+            | "dictionary_splat" => node.named_child(0).map_or(Expr::none(), |n| self.expr(n)),
             "keyword_argument" | "pair" | "keyed_element" | "keyword_parameter" => {
                 let value = node.child_by_field_name("value").or_else(|| node.named_child(1));
                 value.map_or(Expr::none(), |n| self.expr(n))
             }
-            "statement_block" | "block" | "do_block" | "class_body" | "if_statement" | "for_statement" | "return_statement" => {
+            "statement_block" | "block" | "do_block" | "class_body" | "if_statement"
+            | "for_statement" | "return_statement" => {
                 self.statement(node);
                 Expr::none()
             }
@@ -474,14 +610,21 @@ impl<'s> Lower<'s> {
                 self.conditional -= 1;
                 Expr::Many(parts)
             }
-            "list_comprehension" | "generator_expression" | "set_comprehension" | "dictionary_comprehension" => {
+            "list_comprehension"
+            | "generator_expression"
+            | "set_comprehension"
+            | "dictionary_comprehension" => {
                 for child in children(node) {
                     if child.kind() == "for_in_clause" {
                         self.statement(child);
                     }
                 }
                 Expr::Many(
-                    children(node).into_iter().filter(|c| c.kind() != "for_in_clause").map(|n| self.expr(n)).collect(),
+                    children(node)
+                        .into_iter()
+                        .filter(|c| c.kind() != "for_in_clause")
+                        .map(|n| self.expr(n))
+                        .collect(),
                 )
             }
             _ => Expr::Many(self.exprs(node)),
@@ -524,7 +667,10 @@ impl<'s> Lower<'s> {
         let mut callbacks = Vec::new();
         let list = node.child_by_field_name("arguments").map(children).unwrap_or_default();
         for arg in list {
-            if matches!(arg.kind(), "arrow_function" | "function_expression" | "lambda" | "func_literal") {
+            if matches!(
+                arg.kind(),
+                "arrow_function" | "function_expression" | "lambda" | "func_literal"
+            ) {
                 callbacks.push(arg);
             } else {
                 let value = self.expr(arg);
@@ -540,19 +686,27 @@ impl<'s> Lower<'s> {
                     return Expr::Name(module.trim_start_matches("node:").to_owned());
                 }
             }
-            if let (Expr::Name(name), [inner @ (Expr::Name(_) | Expr::Member(..))]) = (&callee, args.as_slice()) {
+            if let (Expr::Name(name), [inner @ (Expr::Name(_) | Expr::Member(..))]) =
+                (&callee, args.as_slice())
+            {
                 if name.ends_with("promisify") {
                     return inner.clone();
                 }
             }
-            if let (Expr::Member(_, name), [inner @ (Expr::Name(_) | Expr::Member(..))]) = (&callee, args.as_slice()) {
+            if let (Expr::Member(_, name), [inner @ (Expr::Name(_) | Expr::Member(..))]) =
+                (&callee, args.as_slice())
+            {
                 if name == "promisify" {
                     return inner.clone();
                 }
             }
             return Expr::Call { callee: Box::new(callee), args, line: at };
         }
-        let result = self.temp(Expr::Call { callee: Box::new(callee.clone()), args: args.clone(), line: at });
+        let result = self.temp(Expr::Call {
+            callee: Box::new(callee.clone()),
+            args: args.clone(),
+            line: at,
+        });
         let mut given = vec![result.clone()];
         if let Expr::Member(base, _) = &callee {
             given.push((**base).clone());
@@ -573,7 +727,10 @@ impl<'s> Lower<'s> {
             let text = self.text(node).trim_start_matches(|c: char| c.is_ascii_alphabetic());
             return Expr::Str(text.trim_matches(['"', '\'', '`']).to_owned());
         }
-        let raw = self.text(node).get(..2).is_some_and(|p| p.contains(['r', 'R']) && p.contains(['"', '\'']));
+        let raw = self
+            .text(node)
+            .get(..2)
+            .is_some_and(|p| p.contains(['r', 'R']) && p.contains(['"', '\'']));
         for child in all {
             match child.kind() {
                 "string_start" | "string_end" | "\"" | "'" | "`" | "heredoc_end" => {}
@@ -586,7 +743,8 @@ impl<'s> Lower<'s> {
                     }
                 }
                 "interpolation" | "template_substitution" => {
-                    let inner = child.child_by_field_name("expression").or_else(|| child.named_child(0));
+                    let inner =
+                        child.child_by_field_name("expression").or_else(|| child.named_child(0));
                     let value = inner.map_or(Expr::none(), |n| self.expr(n));
                     parts.push(value);
                 }
@@ -606,7 +764,16 @@ impl<'s> Lower<'s> {
 }
 
 fn is_list(node: Node<'_>) -> bool {
-    matches!(node.kind(), "pattern_list" | "tuple_pattern" | "list_pattern" | "expression_list" | "array_pattern" | "left_assignment_list" | "tuple")
+    matches!(
+        node.kind(),
+        "pattern_list"
+            | "tuple_pattern"
+            | "list_pattern"
+            | "expression_list"
+            | "array_pattern"
+            | "left_assignment_list"
+            | "tuple"
+    )
 }
 
 fn single(mut values: Vec<Expr>) -> Expr {

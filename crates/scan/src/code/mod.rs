@@ -62,14 +62,18 @@ pub(crate) fn language_of(path: &str, text: &str) -> Option<Language> {
     }
     let first = text.lines().next().unwrap_or("");
     let interpreter = first.strip_prefix("#!")?;
-    let program = interpreter.split_whitespace().map(|w| w.rsplit('/').next().unwrap_or(w)).find(|w| *w != "env" && !w.starts_with('-'))?;
+    let program = interpreter
+        .split_whitespace()
+        .map(|w| w.rsplit('/').next().unwrap_or(w))
+        .find(|w| *w != "env" && !w.starts_with('-'))?;
     language_named(program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'))
 }
 
 /// The language of a fence or ending.
 pub(crate) fn language_named(name: &str) -> Option<Language> {
     Some(match name {
-        "sh" | "bash" | "zsh" | "shell" | "console" | "shellsession" | "shell-session" | "terminal" | "ksh" | "dash" | "command" | "zshrc" | "bashrc" | "fish" => Language::Shell,
+        "sh" | "bash" | "zsh" | "shell" | "console" | "shellsession" | "shell-session"
+        | "terminal" | "ksh" | "dash" | "command" | "zshrc" | "bashrc" | "fish" => Language::Shell,
         "py" | "python" | "python3" | "pyw" | "pth" => Language::Python,
         "js" | "javascript" | "mjs" | "cjs" | "jsx" | "node" | "nodejs" => Language::JavaScript,
         "ts" | "typescript" | "mts" | "cts" => Language::TypeScript,
@@ -126,12 +130,89 @@ static TELLING: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .build([
-            "http", "socket", "urlopen", "curl", "wget", "fetch", "request", "axios", "subprocess", "os.system", "popen", "exec", "eval", "spawn", "system(",
-            "child_process", "shell", "compile(", "b64", "base64", "atob", "fromcharcode", "decode", "unescape", "getattr", "__import__", "importlib", "globals()",
-            "pickle", "marshal", "environ", "process.env", "getenv", "~/", ".ssh", ".aws", "home", "rmtree", "rm -", "rmsync", "smtplib", "sendmail", "paramiko",
-            "net.dial", "dup2", "clipboard", "screenshot", "screencapture", "keychain", "launchagents", "crontab", "bashrc", "zshrc", "function(", "require(", "vm.",
-            "iex", "invoke-", "webclient", "start-process", "`", "tcpsocket", "open-uri", "open(", "write_text", "writefile", "appendfile", "/etc/", "soul.md", "memory.md",
-            "agents.md", "claude.md", "\\x", "nc ", "ncat", "socat", "dlopen", "cdll", "websocket", "dns", "removeall", "chmod", "password",
+            "http",
+            "socket",
+            "urlopen",
+            "curl",
+            "wget",
+            "fetch",
+            "request",
+            "axios",
+            "subprocess",
+            "os.system",
+            "popen",
+            "exec",
+            "eval",
+            "spawn",
+            "system(",
+            "child_process",
+            "shell",
+            "compile(",
+            "b64",
+            "base64",
+            "atob",
+            "fromcharcode",
+            "decode",
+            "unescape",
+            "getattr",
+            "__import__",
+            "importlib",
+            "globals()",
+            "pickle",
+            "marshal",
+            "environ",
+            "process.env",
+            "getenv",
+            "~/",
+            ".ssh",
+            ".aws",
+            "home",
+            "rmtree",
+            "rm -",
+            "rmsync",
+            "smtplib",
+            "sendmail",
+            "paramiko",
+            "net.dial",
+            "dup2",
+            "clipboard",
+            "screenshot",
+            "screencapture",
+            "keychain",
+            "launchagents",
+            "crontab",
+            "bashrc",
+            "zshrc",
+            "function(",
+            "require(",
+            "vm.",
+            "iex",
+            "invoke-",
+            "webclient",
+            "start-process",
+            "`",
+            "tcpsocket",
+            "open-uri",
+            "open(",
+            "write_text",
+            "writefile",
+            "appendfile",
+            "/etc/",
+            "soul.md",
+            "memory.md",
+            "agents.md",
+            "claude.md",
+            "\\x",
+            "nc ",
+            "ncat",
+            "socat",
+            "dlopen",
+            "cdll",
+            "websocket",
+            "dns",
+            "removeall",
+            "chmod",
+            "password",
         ])
         .ok()
 });

@@ -108,20 +108,31 @@ impl<'s> Lower<'s> {
             "variable" | "braced_variable" => {
                 let name = self.text(node).to_ascii_lowercase();
                 match name.strip_prefix("$env:") {
-                    Some(var) => Expr::Member(Box::new(Expr::Name("env:".into())), var.to_ascii_uppercase()),
+                    Some(var) => {
+                        Expr::Member(Box::new(Expr::Name("env:".into())), var.to_ascii_uppercase())
+                    }
                     None => Expr::Name(name),
                 }
             }
-            "string_literal" | "expandable_string_literal" | "verbatim_string_characters" | "expandable_here_string_literal"
+            "string_literal"
+            | "expandable_string_literal"
+            | "verbatim_string_characters"
+            | "expandable_here_string_literal"
             | "verbatim_here_string_characters" => {
                 let inner: Vec<Node<'_>> = children(node);
                 if inner.len() == 1 && node.kind() == "string_literal" {
                     return inner.first().map_or(Expr::none(), |n| self.expr(*n, None));
                 }
                 let text = self.text(node);
-                let text = text.trim_start_matches("@\"").trim_end_matches("\"@").trim_matches(['"', '\'']);
-                let variables: Vec<Expr> =
-                    inner.into_iter().filter(|n| matches!(n.kind(), "variable" | "sub_expression")).map(|n| self.expr(n, None)).collect();
+                let text = text
+                    .trim_start_matches("@\"")
+                    .trim_end_matches("\"@")
+                    .trim_matches(['"', '\'']);
+                let variables: Vec<Expr> = inner
+                    .into_iter()
+                    .filter(|n| matches!(n.kind(), "variable" | "sub_expression"))
+                    .map(|n| self.expr(n, None))
+                    .collect();
                 if variables.is_empty() {
                     return Expr::Str(text.replace('`', ""));
                 }
@@ -129,19 +140,27 @@ impl<'s> Lower<'s> {
                 parts.push(Expr::Many(variables));
                 Expr::Concat(parts)
             }
-            "integer_literal" | "decimal_integer_literal" => Expr::Num(self.text(node).parse().unwrap_or(0)),
-            "invokation_expression" | "invokation_foreach_expression" | "member_access" => self.member(node),
+            "integer_literal" | "decimal_integer_literal" => {
+                Expr::Num(self.text(node).parse().unwrap_or(0))
+            }
+            "invokation_expression" | "invokation_foreach_expression" | "member_access" => {
+                self.member(node)
+            }
             "element_access" => {
-                let parts: Vec<Expr> = children(node).into_iter().map(|n| self.expr(n, None)).collect();
+                let parts: Vec<Expr> =
+                    children(node).into_iter().map(|n| self.expr(n, None)).collect();
                 let mut parts = parts.into_iter();
-                let (base, index) = (parts.next().unwrap_or(Expr::none()), parts.next().unwrap_or(Expr::none()));
+                let (base, index) =
+                    (parts.next().unwrap_or(Expr::none()), parts.next().unwrap_or(Expr::none()));
                 Expr::Index(Box::new(base), Box::new(index))
             }
             "type_literal" => Expr::Name(self.text(node).to_ascii_lowercase()),
             "additive_expression" | "additive_argument_expression" if children(node).len() > 1 => {
                 Expr::Concat(children(node).into_iter().map(|n| self.expr(n, None)).collect())
             }
-            "generic_token" | "command_name" | "path_command_name" | "simple_name" => Expr::Str(self.text(node).to_owned()),
+            "generic_token" | "command_name" | "path_command_name" | "simple_name" => {
+                Expr::Str(self.text(node).to_owned())
+            }
             "array_literal_expression" | "array_expression" if children(node).len() > 1 => {
                 Expr::List(children(node).into_iter().map(|n| self.expr(n, None)).collect())
             }
@@ -150,8 +169,13 @@ impl<'s> Lower<'s> {
                 Expr::none()
             }
             _ => {
-                let mut parts: Vec<Expr> = children(node).into_iter().map(|n| self.expr(n, None)).collect();
-                if parts.len() == 1 { parts.pop().unwrap_or(Expr::none()) } else { Expr::Many(parts) }
+                let mut parts: Vec<Expr> =
+                    children(node).into_iter().map(|n| self.expr(n, None)).collect();
+                if parts.len() == 1 {
+                    parts.pop().unwrap_or(Expr::none())
+                } else {
+                    Expr::Many(parts)
+                }
             }
         }
     }
@@ -160,7 +184,12 @@ impl<'s> Lower<'s> {
         let line = u32::try_from(node.start_position().row + 1).unwrap_or(u32::MAX);
         let parts = children(node);
         let base = parts.first().map(|n| self.expr(*n, None)).unwrap_or(Expr::none());
-        let name = parts.iter().find(|n| n.kind() == "member_name").map_or("", |n| self.text(*n)).trim_matches(['"', '\'']).to_ascii_lowercase();
+        let name = parts
+            .iter()
+            .find(|n| n.kind() == "member_name")
+            .map_or("", |n| self.text(*n))
+            .trim_matches(['"', '\''])
+            .to_ascii_lowercase();
         let args: Vec<Expr> = parts
             .iter()
             .filter(|n| n.kind() == "argument_list")
@@ -169,20 +198,33 @@ impl<'s> Lower<'s> {
             .map(|n| self.expr(n, None))
             .collect();
         let member = Expr::Member(Box::new(base), name);
-        if node.kind() == "member_access" { member } else { Expr::Call { callee: Box::new(member), args, line } }
+        if node.kind() == "member_access" {
+            member
+        } else {
+            Expr::Call { callee: Box::new(member), args, line }
+        }
     }
 
     fn command(&mut self, node: Node<'_>, piped: Option<Expr>) -> Expr {
         let line = u32::try_from(node.start_position().row + 1).unwrap_or(u32::MAX);
         let name_node = node.child_by_field_name("command_name");
-        let name = name_node.map_or("", |n| self.text(n)).trim_matches(['"', '\'', '&', ' ']).replace('`', "").to_ascii_lowercase();
-        let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.clone(), |(_, real)| (*real).to_owned());
+        let name = name_node
+            .map_or("", |n| self.text(n))
+            .trim_matches(['"', '\'', '&', ' '])
+            .replace('`', "")
+            .to_ascii_lowercase();
+        let name = ALIASES
+            .iter()
+            .find(|(alias, _)| *alias == name)
+            .map_or(name.clone(), |(_, real)| (*real).to_owned());
         let mut words = Vec::new();
         if let Some(elements) = node.child_by_field_name("command_elements") {
             for child in children(elements) {
                 match child.kind() {
                     "command_argument_sep" => {}
-                    "command_parameter" => words.push((true, Expr::Str(self.text(child).to_owned()))),
+                    "command_parameter" => {
+                        words.push((true, Expr::Str(self.text(child).to_owned())))
+                    }
                     _ => {
                         let value = self.expr(child, None);
                         words.push((false, value));
@@ -196,7 +238,11 @@ impl<'s> Lower<'s> {
                 _ => None,
             });
             let args = words.into_iter().map(|(_, w)| w).collect();
-            return Expr::Call { callee: Box::new(Expr::Name(kind.unwrap_or_default())), args, line };
+            return Expr::Call {
+                callee: Box::new(Expr::Name(kind.unwrap_or_default())),
+                args,
+                line,
+            };
         }
         let cmdlet = name.contains('-');
         let mut args: Vec<Expr> = piped.into_iter().collect();
@@ -204,12 +250,21 @@ impl<'s> Lower<'s> {
             // `Set-MpPreference`, `Add-MpPreference`: the virus scanner's own switches.
             let text = format!("{name} {}", self.text(node)).to_ascii_lowercase();
             if let Some(shell) = special(&text) {
-                return Expr::Call { callee: Box::new(Expr::Name("start-process".into())), args: vec![Expr::Str(shell)], line };
+                return Expr::Call {
+                    callee: Box::new(Expr::Name("start-process".into())),
+                    args: vec![Expr::Str(shell)],
+                    line,
+                };
             }
             let output = words.iter().position(|(p, w)| *p && matches!(w, Expr::Str(t) if matches!(t.to_ascii_lowercase().as_str(), "-outfile" | "-destination")));
             let target = output.and_then(|at| words.get(at + 1)).map(|(_, w)| w.clone());
             args.extend(words.into_iter().filter(|(parameter, _)| !parameter).map(|(_, w)| w));
-            if let (Some(target), true) = (target, name.starts_with("invoke-web") || name.starts_with("invoke-rest") || name.starts_with("start-bits")) {
+            if let (Some(target), true) = (
+                target,
+                name.starts_with("invoke-web")
+                    || name.starts_with("invoke-rest")
+                    || name.starts_with("start-bits"),
+            ) {
                 let first = args.first().cloned().unwrap_or(Expr::none());
                 return Expr::Call {
                     callee: Box::new(Expr::Member(Box::new(Expr::none()), "downloadfile".into())),
@@ -223,19 +278,27 @@ impl<'s> Lower<'s> {
         let head = if name.starts_with('$') { Expr::Name(name) } else { Expr::Str(name) };
         let mut argv = vec![head];
         argv.extend(words.into_iter().map(|(_, w)| w));
-        Expr::Call { callee: Box::new(Expr::Name("start-process".into())), args: vec![Expr::List(argv)], line }
+        Expr::Call {
+            callee: Box::new(Expr::Name("start-process".into())),
+            args: vec![Expr::List(argv)],
+            line,
+        }
     }
 }
 
 /// Cmdlets that take protection away or persist, as the command line that says so.
 fn special(text: &str) -> Option<String> {
-    let weakens = (text.contains("mppreference") && (text.contains("disable") || text.contains("exclusion")))
+    let weakens = (text.contains("mppreference")
+        && (text.contains("disable") || text.contains("exclusion")))
         || (text.contains("set-netfirewallprofile") && text.contains("false"))
         || text.contains("uninstall-windowsfeature");
     if weakens {
         return Some("setenforce 0".into());
     }
-    if text.contains("register-scheduledtask") || text.contains("new-scheduledtask") || text.contains("new-service") {
+    if text.contains("register-scheduledtask")
+        || text.contains("new-scheduledtask")
+        || text.contains("new-service")
+    {
         return Some("schtasks /create".into());
     }
     None

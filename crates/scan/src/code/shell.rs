@@ -21,8 +21,11 @@ struct Shell<'f, 'a, 's> {
 /// Runs shell text; `holes` is what the unknown parts of it hold.
 pub(crate) fn run_text(flow: &mut Flow<'_>, text: &str, holes: Option<&Value>) -> Value {
     // A hole is no shell character: it becomes a variable.
-    let prepared = if text.contains(HOLE) { text.replace(HOLE, "${__hole}") } else { text.to_owned() };
-    let Some(tree) = super::parse_with(super::Language::Shell, &prepared) else { return Value::default() };
+    let prepared =
+        if text.contains(HOLE) { text.replace(HOLE, "${__hole}") } else { text.to_owned() };
+    let Some(tree) = super::parse_with(super::Language::Shell, &prepared) else {
+        return Value::default();
+    };
     let hole = holes.map(|h| Value { texts: Vec::new(), ..h.clone() });
     let mut shell = Shell { flow, source: &prepared, hole, depth: 0 };
     shell.run(tree.root_node(), &Value::default())
@@ -66,7 +69,8 @@ impl<'s> Shell<'_, '_, 's> {
             "redirected_statement" => self.redirected(node, stdin),
             "variable_assignment" => {
                 let name = node.child_by_field_name("name").map_or("", |n| self.text(n)).to_owned();
-                let value = node.child_by_field_name("value").map(|n| self.word(n)).unwrap_or_default();
+                let value =
+                    node.child_by_field_name("value").map(|n| self.word(n)).unwrap_or_default();
                 let appended = self.text(node).contains("+=");
                 let value = match (appended, self.flow.vars.get(&name)) {
                     (true, Some(before)) => Value::concat(&[before.clone(), value], ""),
@@ -76,9 +80,11 @@ impl<'s> Shell<'_, '_, 's> {
                 Value::default()
             }
             "for_statement" => {
-                let name = node.child_by_field_name("variable").map_or("", |n| self.text(n)).to_owned();
+                let name =
+                    node.child_by_field_name("variable").map_or("", |n| self.text(n)).to_owned();
                 let mut cursor = node.walk();
-                let values: Vec<Node<'_>> = node.children_by_field_name("value", &mut cursor).collect();
+                let values: Vec<Node<'_>> =
+                    node.children_by_field_name("value", &mut cursor).collect();
                 let mut joined = Value::default();
                 for value in values {
                     let value = self.word(value);
@@ -102,8 +108,8 @@ impl<'s> Shell<'_, '_, 's> {
                 }
                 Value::default()
             }
-            "word" | "string" | "raw_string" | "concatenation" | "number" | "test_command" | "heredoc_body"
-            | "test_operator" | "regex" => {
+            "word" | "string" | "raw_string" | "concatenation" | "number" | "test_command"
+            | "heredoc_body" | "test_operator" | "regex" => {
                 if node.kind() == "test_command" {
                     for child in children(node) {
                         self.expand(child);
@@ -139,23 +145,34 @@ impl<'s> Shell<'_, '_, 's> {
         let mut socket = None;
         let mut tail = None;
         let mut cursor = node.walk();
-        let redirects: Vec<Node<'_>> = node.children_by_field_name("redirect", &mut cursor).collect();
+        let redirects: Vec<Node<'_>> =
+            node.children_by_field_name("redirect", &mut cursor).collect();
         for redirect in redirects {
             match redirect.kind() {
                 "file_redirect" => {
-                    let Some(destination) = redirect.child_by_field_name("destination") else { continue };
+                    let Some(destination) = redirect.child_by_field_name("destination") else {
+                        continue;
+                    };
                     let target = self.word(destination);
                     let path = target.likely().unwrap_or("").to_owned();
                     if path.contains("/dev/tcp/") || path.contains("/dev/udp/") {
                         socket = Some(path.clone());
                     }
                     let operator = self.text(redirect);
-                    let operator = operator.split(|c: char| c.is_alphanumeric() || matches!(c, '$' | '"' | '/' | '~' | '.')).next().unwrap_or("");
+                    let operator = operator
+                        .split(|c: char| {
+                            c.is_alphanumeric() || matches!(c, '$' | '"' | '/' | '~' | '.')
+                        })
+                        .next()
+                        .unwrap_or("");
                     if operator.contains('<') {
                         let line = line(redirect);
-                        let data = if path.is_empty() { target } else { self.flow.load(line, &path) };
+                        let data =
+                            if path.is_empty() { target } else { self.flow.load(line, &path) };
                         input.join(&data);
-                    } else if !self.text(redirect).starts_with("2>") && !operator.contains("&") || self.text(redirect).starts_with("&>") {
+                    } else if !self.text(redirect).starts_with("2>") && !operator.contains("&")
+                        || self.text(redirect).starts_with("&>")
+                    {
                         outputs.push(path);
                     }
                 }
@@ -171,7 +188,8 @@ impl<'s> Shell<'_, '_, 's> {
                         match child.kind() {
                             "heredoc_body" => text = self.heredoc(child),
                             "file_redirect" => {
-                                if let Some(destination) = child.child_by_field_name("destination") {
+                                if let Some(destination) = child.child_by_field_name("destination")
+                                {
                                     let target = self.word(destination);
                                     outputs.push(target.likely().unwrap_or("").to_owned());
                                 }
@@ -191,7 +209,12 @@ impl<'s> Shell<'_, '_, 's> {
             None => input.clone(),
         };
         if let Some(path) = socket {
-            let url = path.rsplit("/dev/").next().unwrap_or("").replacen("tcp/", "tcp://", 1).replacen("udp/", "tcp://", 1);
+            let url = path
+                .rsplit("/dev/")
+                .next()
+                .unwrap_or("")
+                .replacen("tcp/", "tcp://", 1)
+                .replacen("udp/", "tcp://", 1);
             let target = Value::text(url.replacen('/', "\u{0}", 2).replacen('\u{0}', "/", 2));
             let shell = node.child_by_field_name("body").is_some_and(|b| {
                 let text = self.text(b);
@@ -255,7 +278,11 @@ impl<'s> Shell<'_, '_, 's> {
                         ("simple_expansion" | "expansion", Some(text)) if text.contains(' ') => {
                             argv.extend(text.split_whitespace().map(Value::text));
                         }
-                        ("word", Some(text)) if text.starts_with('{') && text.contains(',') && text.ends_with('}') => {
+                        ("word", Some(text))
+                            if text.starts_with('{')
+                                && text.contains(',')
+                                && text.ends_with('}') =>
+                        {
                             // `{curl,-s,…}` is a command spelt without spaces.
                             let inner = text.trim_matches(['{', '}']).to_owned();
                             argv.extend(inner.split(',').map(Value::text));
@@ -265,20 +292,26 @@ impl<'s> Shell<'_, '_, 's> {
                 }
             }
         }
-        if let Some(text) = argv.first().and_then(Value::known).filter(|t| t.contains(' ')).map(str::to_owned) {
+        if let Some(text) =
+            argv.first().and_then(Value::known).filter(|t| t.contains(' ')).map(str::to_owned)
+        {
             // `$CMD` with arguments inside.
             let mut split: Vec<Value> = text.split_whitespace().map(Value::text).collect();
             split.extend(argv.drain(1..));
             argv = split;
         }
-        if let Some(text) = argv.first().and_then(Value::known).filter(|t| t.starts_with('{') && t.contains(',')) {
+        if let Some(text) =
+            argv.first().and_then(Value::known).filter(|t| t.starts_with('{') && t.contains(','))
+        {
             let inner = text.trim_matches(['{', '}']).to_owned();
             let mut split: Vec<Value> = inner.split(',').map(Value::text).collect();
             split.extend(argv.drain(1..));
             argv = split;
         }
         let at = line(node);
-        if let Some(body) = argv.first().and_then(Value::known).and_then(|n| self.flow.functions.get(n)).cloned() {
+        if let Some(body) =
+            argv.first().and_then(Value::known).and_then(|n| self.flow.functions.get(n)).cloned()
+        {
             for (index, value) in argv.iter().enumerate().skip(1) {
                 self.flow.set(&index.to_string(), value.clone());
             }
@@ -300,11 +333,14 @@ impl<'s> Shell<'_, '_, 's> {
 
     fn word_inner(&mut self, node: Node<'_>) -> Value {
         match node.kind() {
-            "word" | "number" | "special_variable_name" | "extglob_pattern" => Value::text(self.text(node).replace('\\', "")),
+            "word" | "number" | "special_variable_name" | "extglob_pattern" => {
+                Value::text(self.text(node).replace('\\', ""))
+            }
             "raw_string" => Value::text(self.text(node).trim_matches('\'').to_owned()),
             "ansi_c_string" => {
                 let text = self.text(node);
-                let inner = text.strip_prefix("$'").and_then(|t| t.strip_suffix('\'')).unwrap_or(text);
+                let inner =
+                    text.strip_prefix("$'").and_then(|t| t.strip_suffix('\'')).unwrap_or(text);
                 let mut value = Value::text(blob::unescape(inner));
                 if inner.matches("\\x").count() + inner.matches("\\0").count() > 4 {
                     value.labels = Labels::DECODED;
@@ -321,7 +357,9 @@ impl<'s> Shell<'_, '_, 's> {
                     }
                     at = child.end_byte();
                     parts.push(match child.kind() {
-                        "string_content" => Value::text(self.text(child).replace("\\\"", "\"").replace("\\$", "$")),
+                        "string_content" => {
+                            Value::text(self.text(child).replace("\\\"", "\"").replace("\\$", "$"))
+                        }
                         _ => self.word(child),
                     });
                 }
@@ -337,10 +375,15 @@ impl<'s> Shell<'_, '_, 's> {
             }
             "concatenation" => {
                 let parts: Vec<Value> = children(node).into_iter().map(|n| self.word(n)).collect();
-                if parts.is_empty() { Value::text(self.text(node)) } else { Value::concat(&parts, "") }
+                if parts.is_empty() {
+                    Value::text(self.text(node))
+                } else {
+                    Value::concat(&parts, "")
+                }
             }
             "simple_expansion" | "expansion" => {
-                let name = children(node).into_iter().next().map_or("", |n| self.text(n)).to_owned();
+                let name =
+                    children(node).into_iter().next().map_or("", |n| self.text(n)).to_owned();
                 self.variable(&name, self.text(node))
             }
             "command_substitution" | "process_substitution" => {
@@ -393,8 +436,13 @@ impl<'s> Shell<'_, '_, 's> {
 /// `${x:from:length}` of a constant.
 fn slice(value: &Value, whole: &str, name: &str) -> Value {
     let inner = whole.trim_start_matches("${").trim_end_matches('}');
-    let numbers: Vec<usize> =
-        inner.strip_prefix(name).unwrap_or("").split(':').skip(1).filter_map(|n| n.trim().parse().ok()).collect();
+    let numbers: Vec<usize> = inner
+        .strip_prefix(name)
+        .unwrap_or("")
+        .split(':')
+        .skip(1)
+        .filter_map(|n| n.trim().parse().ok())
+        .collect();
     match numbers.as_slice() {
         [from] => value.map(|t| Some(t.chars().skip(*from).collect())),
         [from, length] => value.map(|t| Some(t.chars().skip(*from).take(*length).collect())),

@@ -99,7 +99,10 @@ impl Value {
 
     pub(crate) fn label(&mut self, labels: Labels, source: &str) {
         self.labels = self.labels.with(labels);
-        if !source.is_empty() && self.sources.len() < MAX_SOURCES && !self.sources.iter().any(|s| s == source) {
+        if !source.is_empty()
+            && self.sources.len() < MAX_SOURCES
+            && !self.sources.iter().any(|s| s == source)
+        {
             self.sources.push(source.to_owned());
         }
     }
@@ -223,7 +226,14 @@ pub(crate) fn secret_name(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let parts: Vec<&str> = upper.split('_').collect();
     let last = parts.last().copied().unwrap_or("");
-    (upper.contains("API_KEY") || upper.contains("APIKEY") || upper.contains("SECRET") || upper.contains("PASSWORD") || upper.contains("PRIVATE_KEY") || upper.contains("MNEMONIC"))
-        || parts.iter().any(|p| matches!(*p, "TOKEN" | "PASSWD" | "PASS" | "CREDENTIALS" | "AUTH" | "COOKIE"))
+    (upper.contains("API_KEY")
+        || upper.contains("APIKEY")
+        || upper.contains("SECRET")
+        || upper.contains("PASSWORD")
+        || upper.contains("PRIVATE_KEY")
+        || upper.contains("MNEMONIC"))
+        || parts
+            .iter()
+            .any(|p| matches!(*p, "TOKEN" | "PASSWD" | "PASS" | "CREDENTIALS" | "AUTH" | "COOKIE"))
         || last == "KEY"
 }

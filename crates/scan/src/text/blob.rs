@@ -30,7 +30,8 @@ pub(crate) fn hex_text(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     let clean: String = text.replace("\\x", "").replace("0x", "");
-    let clean: String = clean.chars().filter(|c| !c.is_whitespace() && !matches!(c, ',' | ':')).collect();
+    let clean: String =
+        clean.chars().filter(|c| !c.is_whitespace() && !matches!(c, ',' | ':')).collect();
     if clean.len() < 2 || !clean.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }

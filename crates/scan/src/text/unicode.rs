@@ -69,7 +69,8 @@ pub(crate) fn hidden(text: &str) -> Hidden {
             }
             let between = previous.is_alphabetic() && next.is_alphabetic();
             // Joiners are part of how several scripts are spelt.
-            let spelling = matches!(c, '\u{200C}' | '\u{200D}' | '\u{00AD}') && !previous.is_ascii();
+            let spelling =
+                matches!(c, '\u{200C}' | '\u{200D}' | '\u{00AD}') && !previous.is_ascii();
             if between && !spelling && !matches!(c, '\u{FE00}'..='\u{FE0F}') && at > 0 {
                 if out.zero_width == 0 {
                     out.zero_width_at = at;

@@ -27,8 +27,31 @@ impl Url {
     /// Points at something that is meant to be opened as a program or archive.
     pub(crate) fn program(&self) -> bool {
         const ENDINGS: &[&str] = &[
-            ".zip", ".exe", ".dmg", ".pkg", ".msi", ".scr", ".bat", ".cmd", ".ps1", ".rar", ".7z", ".tar.gz", ".tgz", ".jar",
-            ".appimage", ".deb", ".rpm", ".iso", ".apk", ".command", ".vbs", ".hta", ".lnk", ".bin", ".run",
+            ".zip",
+            ".exe",
+            ".dmg",
+            ".pkg",
+            ".msi",
+            ".scr",
+            ".bat",
+            ".cmd",
+            ".ps1",
+            ".rar",
+            ".7z",
+            ".tar.gz",
+            ".tgz",
+            ".jar",
+            ".appimage",
+            ".deb",
+            ".rpm",
+            ".iso",
+            ".apk",
+            ".command",
+            ".vbs",
+            ".hta",
+            ".lnk",
+            ".bin",
+            ".run",
         ];
         let path = self.path.split(['?', '#']).next().unwrap_or("").to_ascii_lowercase();
         ENDINGS.iter().any(|ending| path.ends_with(ending)) || path.contains("/releases/download/")
@@ -62,7 +85,9 @@ pub(crate) fn numeric(host: &str) -> bool {
     // Documentation ranges (RFC 5737) are examples.
     let example = ["192.0.2.", "198.51.100.", "203.0.113."].iter().any(|p| host.starts_with(p));
     let single = parts.len() == 1 && host.len() > 6 && host.bytes().all(|b| b.is_ascii_digit());
-    let hex = host.len() > 2 && host.starts_with("0x") && host.bytes().skip(2).all(|b| b.is_ascii_hexdigit() || b == b'.');
+    let hex = host.len() > 2
+        && host.starts_with("0x")
+        && host.bytes().skip(2).all(|b| b.is_ascii_hexdigit() || b == b'.');
     (decimal && !example) || single || hex || (host.starts_with('[') && host.contains(':'))
 }
 
@@ -80,7 +105,10 @@ pub(crate) fn find(text: &str, max: usize) -> Vec<Url> {
         }
         let mut end = sep + 3;
         while let Some(b) = bytes.get(end) {
-            if b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b'|' | b'^') || *b < 32 {
+            if b.is_ascii_whitespace()
+                || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b'|' | b'^')
+                || *b < 32
+            {
                 break;
             }
             end += 1;
@@ -120,7 +148,21 @@ fn unbalanced(raw: &str) -> &str {
 pub(crate) fn parse(raw: &str, at: usize) -> Option<Url> {
     let (scheme, rest) = raw.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();
-    if !matches!(scheme.as_str(), "http" | "https" | "ftp" | "ws" | "wss" | "hxxp" | "hxxps" | "stratum" | "tcp" | "git" | "ssh" | "socks5") {
+    if !matches!(
+        scheme.as_str(),
+        "http"
+            | "https"
+            | "ftp"
+            | "ws"
+            | "wss"
+            | "hxxp"
+            | "hxxps"
+            | "stratum"
+            | "tcp"
+            | "git"
+            | "ssh"
+            | "socks5"
+    ) {
         return None;
     }
     let (authority, path) = match rest.find(['/', '?', '#']) {
@@ -143,7 +185,28 @@ pub(crate) fn parse(raw: &str, at: usize) -> Option<Url> {
 /// The part of a host name that its owner registered: the last two labels, or three where the
 /// second-last is a public suffix in its own right.
 pub(crate) fn registered(host: &str) -> &str {
-    const SECOND: &[&str] = &["co", "com", "org", "net", "ac", "gov", "edu", "github", "vercel", "netlify", "pages", "workers", "onrender", "herokuapp", "web", "firebaseapp", "fly", "railway", "ngrok-free", "ngrok"];
+    const SECOND: &[&str] = &[
+        "co",
+        "com",
+        "org",
+        "net",
+        "ac",
+        "gov",
+        "edu",
+        "github",
+        "vercel",
+        "netlify",
+        "pages",
+        "workers",
+        "onrender",
+        "herokuapp",
+        "web",
+        "firebaseapp",
+        "fly",
+        "railway",
+        "ngrok-free",
+        "ngrok",
+    ];
     let labels: Vec<usize> = host.rmatch_indices('.').map(|(at, _)| at).collect();
     let second = match (labels.first(), labels.get(1)) {
         (Some(last), Some(before)) => host.get(before + 1..*last).unwrap_or(""),
@@ -151,7 +214,13 @@ pub(crate) fn registered(host: &str) -> &str {
         _ => return host,
     };
     let top = labels.first().and_then(|at| host.get(at + 1..)).unwrap_or("");
-    let deep = SECOND.contains(&second) && (top.len() <= 3 || matches!(second, "github" | "vercel" | "netlify" | "pages" | "workers" | "ngrok-free")) && labels.len() > 1;
+    let deep = SECOND.contains(&second)
+        && (top.len() <= 3
+            || matches!(
+                second,
+                "github" | "vercel" | "netlify" | "pages" | "workers" | "ngrok-free"
+            ))
+        && labels.len() > 1;
     let keep = if deep { labels.get(2) } else { labels.get(1) };
     keep.and_then(|at| host.get(at + 1..)).unwrap_or(host)
 }

@@ -212,8 +212,7 @@ fn check_listener(address: SocketAddr, policy: &EgressPolicy) -> Result<(), Fail
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket =
-        if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     // Bursts of short connections: the kernel caps it at net.core.somaxconn.

@@ -196,11 +196,19 @@ fn content() -> Result<&'static Content, Box<dyn std::error::Error>> {
 /// Folders from which the gateway takes skills.
 fn gateway_folders() -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let state = std::env::var_os("OPENCLAW_STATE_DIR").map(PathBuf::from).unwrap_or_else(|| home.join(".openclaw"));
-    [state.join("skills"), state.join("workspace/skills"), state.join("workspace/.agents/skills"), state.join("extensions"), home.join(".agents/skills")]
-        .into_iter()
-        .filter(|p| p.is_dir())
-        .collect()
+    let state = std::env::var_os("OPENCLAW_STATE_DIR")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| home.join(".openclaw"));
+    [
+        state.join("skills"),
+        state.join("workspace/skills"),
+        state.join("workspace/.agents/skills"),
+        state.join("extensions"),
+        home.join(".agents/skills"),
+    ]
+    .into_iter()
+    .filter(|p| p.is_dir())
+    .collect()
 }
 
 fn resolve(paths: &[String]) -> Result<Vec<PathBuf>, Box<dyn std::error::Error>> {
@@ -230,7 +238,13 @@ fn look(scanner: &mut Scanner, path: &Path) -> (Option<Folder>, Report, bool) {
     let failed = |message: String| Report {
         verdict: Verdict::Block,
         capabilities: Capabilities::default(),
-        findings: vec![Finding { rule: "not-scanned".into(), severity: seawall_model::finding::Level::High, file: String::new(), line: 0, message }],
+        findings: vec![Finding {
+            rule: "not-scanned".into(),
+            severity: seawall_model::finding::Level::High,
+            file: String::new(),
+            line: 0,
+            message,
+        }],
     };
     match load::load(path) {
         Err(error) => (None, failed(error.to_string()), false),
@@ -273,7 +287,10 @@ fn named(path: &Path, name: Option<&String>, folder: &Folder) -> String {
 
 /// Who decides: the person behind `sudo`, else the user.
 fn who() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|v| std::env::var(v).ok().filter(|u| !u.is_empty())).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|v| std::env::var(v).ok().filter(|u| !u.is_empty()))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 fn entry(folder: &Folder, report: &Report, status: Status, args: Option<&DecideArgs>) -> Entry {
@@ -303,11 +320,22 @@ fn decide(args: &DecideArgs, status: Status) -> Outcome {
     let path = args.lock.path();
     let mut lock = Lock::read(&path)?;
     let (folder, report, done) = look(&mut Scanner::default(), &args.path);
-    let folder = folder.ok_or_else(|| report.findings.first().map_or_else(|| "could not be read".to_owned(), |f| f.message.clone()))?;
+    let folder = folder.ok_or_else(|| {
+        report
+            .findings
+            .first()
+            .map_or_else(|| "could not be read".to_owned(), |f| f.message.clone())
+    })?;
     let name = named(&args.path, args.name.as_ref(), &folder);
-    if status == Status::Approved && (report.verdict == Verdict::Block || !done) && !args.despite_block {
+    if status == Status::Approved
+        && (report.verdict == Verdict::Block || !done)
+        && !args.despite_block
+    {
         print(&render::text(content().ok(), &Scanned { path: name.clone(), report }, false))?;
-        return Err(format!("`{name}` is blocked. To approve it all the same: --despite-block --reason TEXT").into());
+        return Err(format!(
+            "`{name}` is blocked. To approve it all the same: --despite-block --reason TEXT"
+        )
+        .into());
     }
     lock::keep(&path, &folder)?;
     let tree = folder.tree_hash();
@@ -318,8 +346,16 @@ fn decide(args: &DecideArgs, status: Status) -> Outcome {
     Ok(0)
 }
 
-fn each(paths: &[String]) -> Result<Vec<(PathBuf, Result<Folder, load::LoadError>)>, Box<dyn std::error::Error>> {
-    Ok(resolve(paths)?.into_iter().map(|p| { let f = load::load(&p); (p, f) }).collect())
+fn each(
+    paths: &[String],
+) -> Result<Vec<(PathBuf, Result<Folder, load::LoadError>)>, Box<dyn std::error::Error>> {
+    Ok(resolve(paths)?
+        .into_iter()
+        .map(|p| {
+            let f = load::load(&p);
+            (p, f)
+        })
+        .collect())
 }
 
 fn list(args: &FoldersArgs) -> Outcome {
@@ -340,7 +376,9 @@ fn verify(args: &FoldersArgs) -> Outcome {
         if standing != Standing::Approved {
             code = 1;
             print(&format!("{:13} {}\n", standing.as_str(), path.display()))?;
-            if let Some(entry) = lock.skills.get(&folder.name).filter(|_| standing == Standing::Changed) {
+            if let Some(entry) =
+                lock.skills.get(&folder.name).filter(|_| standing == Standing::Changed)
+            {
                 for (mark, file) in changes(entry, &folder) {
                     print(&format!("              {mark} {file}\n"))?;
                 }
@@ -371,7 +409,8 @@ fn diff(args: &OneArgs) -> Outcome {
     let (folder, report, _) = look(&mut Scanner::default(), &args.path);
     let folder = folder.ok_or("the skill could not be read")?;
     let name = named(&args.path, args.name.as_ref(), &folder);
-    let entry = lock.skills.get(&name).ok_or_else(|| format!("nothing was decided about `{name}` yet"))?;
+    let entry =
+        lock.skills.get(&name).ok_or_else(|| format!("nothing was decided about `{name}` yet"))?;
     if entry.tree == folder.tree_hash() {
         print("no difference\n")?;
         return Ok(0);
@@ -380,19 +419,34 @@ fn diff(args: &OneArgs) -> Outcome {
         print(&format!("now also {kind} {what}\n"))?;
     }
     if report.verdict > entry.verdict {
-        print(&format!("the verdict was {}, and is {}\n", entry.verdict.as_str(), report.verdict.as_str()))?;
+        print(&format!(
+            "the verdict was {}, and is {}\n",
+            entry.verdict.as_str(),
+            report.verdict.as_str()
+        ))?;
     }
     for (mark, file) in changes(entry, &folder) {
         print(&format!("{mark} {file}\n"))?;
         let old = entry.files.get(&file).map(|d| lock::kept(&path, d));
-        let new = folder.files.iter().find(|f| f.path == file).map(|f| String::from_utf8_lossy(&f.bytes).into_owned());
+        let new = folder
+            .files
+            .iter()
+            .find(|f| f.path == file)
+            .map(|f| String::from_utf8_lossy(&f.bytes).into_owned());
         let (old, new) = match (old, new) {
             (Some(None), _) => continue,
             (old, new) => (old.flatten().unwrap_or_default(), new.unwrap_or_default()),
         };
         let text = similar::TextDiff::from_lines(&old, &new);
         // Control characters of a skill must not reach a terminal.
-        let shown: String = text.unified_diff().context_radius(2).to_string().chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c }).take(64 << 10).collect();
+        let shown: String = text
+            .unified_diff()
+            .context_radius(2)
+            .to_string()
+            .chars()
+            .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c })
+            .take(64 << 10)
+            .collect();
         print(&shown)?;
     }
     Ok(1)
@@ -412,11 +466,16 @@ fn lock_all(args: &FoldersArgs) -> Outcome {
         let denied = lock.skills.get(&folder.name).is_some_and(|e| e.status == Status::Denied);
         if report.verdict == Verdict::Allow && done && !denied {
             lock::keep(&path, &folder)?;
-            lock.skills.insert(folder.name.clone(), entry(&folder, &report, Status::Approved, None));
+            lock.skills
+                .insert(folder.name.clone(), entry(&folder, &report, Status::Approved, None));
         } else {
             code = 1;
             let why = if denied { "denied" } else { report.verdict.as_str() };
-            print(&format!("{why:5} {} is left out: seawall skill approve {}\n", skill.display(), skill.display()))?;
+            print(&format!(
+                "{why:5} {} is left out: seawall skill approve {}\n",
+                skill.display(),
+                skill.display()
+            ))?;
         }
     }
     lock.write(&path)?;
@@ -430,15 +489,28 @@ fn quarantine(args: &QuarantineArgs) -> Outcome {
     let mut code = 0;
     for (skill, folder) in each(&args.paths)? {
         let standing = folder.as_ref().map_or(Standing::Unknown, |f| lock.standing(&f.name, f));
-        if standing == Standing::Approved || !skill.join("SKILL.md").exists() && !skill.join("skill.md").exists() {
+        if standing == Standing::Approved
+            || !skill.join("SKILL.md").exists() && !skill.join("skill.md").exists()
+        {
             continue;
         }
         std::fs::create_dir_all(&to)?;
         let name = skill.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let target = to.join(format!("{name}.{}", jiff::Timestamp::now().as_millisecond()));
-        std::fs::rename(&skill, &target).map_err(|e| format!("`{}` could not be moved to `{}`: {e}. It is still eligible", skill.display(), target.display()))?;
+        std::fs::rename(&skill, &target).map_err(|e| {
+            format!(
+                "`{}` could not be moved to `{}`: {e}. It is still eligible",
+                skill.display(),
+                target.display()
+            )
+        })?;
         code = 1;
-        print(&format!("{} moved {} to {}\n", standing.as_str(), skill.display(), target.display()))?;
+        print(&format!(
+            "{} moved {} to {}\n",
+            standing.as_str(),
+            skill.display(),
+            target.display()
+        ))?;
     }
     Ok(code)
 }
@@ -452,11 +524,17 @@ fn write_sbom(args: &SbomArgs) -> Outcome {
         components.push(sbom::component(&folder, &report.capabilities));
     }
     if let Some(config) = &args.config {
-        let text = std::fs::read_to_string(config).map_err(|e| format!("`{}` could not be read: {e}", config.display()))?;
-        let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| format!("`{}` is not plain JSON: {e}", config.display()))?;
+        let text = std::fs::read_to_string(config)
+            .map_err(|e| format!("`{}` could not be read: {e}", config.display()))?;
+        let json: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|e| format!("`{}` is not plain JSON: {e}", config.display()))?;
         components.extend(sbom::mcp(&json));
     }
-    let document = sbom::document(components, &uuid::Uuid::new_v4().to_string(), &jiff::Timestamp::now().to_string());
+    let document = sbom::document(
+        components,
+        &uuid::Uuid::new_v4().to_string(),
+        &jiff::Timestamp::now().to_string(),
+    );
     print(&format!("{document:#}\n"))?;
     Ok(0)
 }

@@ -60,7 +60,9 @@ impl Scanner {
             .stderr(Stdio::null())
             .spawn()
             .map_err(ScanError::Start)?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return Err(ScanError::Died) };
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(ScanError::Died);
+        };
         let (send, receive) = channel();
         std::thread::spawn(move || {
             let mut reader = BufReader::new(stdout);
@@ -96,7 +98,11 @@ impl Scanner {
         let header = Header {
             name: folder.name.clone(),
             publisher: None,
-            files: folder.files.iter().map(|f| (f.path.clone(), f.bytes.len() as u64, f.executable)).collect(),
+            files: folder
+                .files
+                .iter()
+                .map(|f| (f.path.clone(), f.bytes.len() as u64, f.executable))
+                .collect(),
             unread: folder.unread.clone(),
         };
         let header = serde_json::to_string(&header).map_err(|_| ScanError::Died)?;
@@ -180,7 +186,9 @@ pub(crate) fn run() -> ExitCode {
         let mut raw = Vec::with_capacity(header.files.len().min(10_000));
         for (path, length, executable) in header.files {
             let mut bytes = Vec::new();
-            if (&mut input).take(length).read_to_end(&mut bytes).is_err() || bytes.len() as u64 != length {
+            if (&mut input).take(length).read_to_end(&mut bytes).is_err()
+                || bytes.len() as u64 != length
+            {
                 return ExitCode::from(3);
             }
             raw.push((path, bytes, executable));

@@ -80,7 +80,12 @@ fn clip(text: &str) -> String {
 
 impl Response {
     fn block(reason: impl Into<String>) -> Self {
-        Self { protocol_version: 1, decision: Verdict::Block, reason: Some(reason.into()), findings: Vec::new() }
+        Self {
+            protocol_version: 1,
+            decision: Verdict::Block,
+            reason: Some(reason.into()),
+            findings: Vec::new(),
+        }
     }
 }
 
@@ -124,19 +129,37 @@ fn decide(lock_path: &Path, require_approval: bool) -> Response {
     }
     let request: Request = match serde_json::from_str(&text) {
         Ok(request) => request,
-        Err(error) => return Response::block(format!("Seawall does not understand the install request: {error}")),
+        Err(error) => {
+            return Response::block(format!(
+                "Seawall does not understand the install request: {error}"
+            ));
+        }
     };
     if request.protocol_version != 1 {
-        return Response::block(format!("Seawall does not know install-policy protocol {}. Update Seawall.", request.protocol_version));
+        return Response::block(format!(
+            "Seawall does not know install-policy protocol {}. Update Seawall.",
+            request.protocol_version
+        ));
     }
     if !request.source_path.is_absolute() {
-        return Response::block("Seawall refuses an install request whose sourcePath is not absolute.");
+        return Response::block(
+            "Seawall refuses an install request whose sourcePath is not absolute.",
+        );
     }
     let found = std::fs::symlink_metadata(&request.source_path).map(|m| (m.is_dir(), m.is_file()));
     match (request.source_path_kind, found) {
         (PathKind::Directory, Ok((true, _))) | (PathKind::File, Ok((_, true))) => {}
-        (_, Ok(_)) => return Response::block("Seawall found something else at sourcePath than the request says."),
-        (_, Err(error)) => return Response::block(format!("Seawall could not look at `{}`: {error}", request.source_path.display())),
+        (_, Ok(_)) => {
+            return Response::block(
+                "Seawall found something else at sourcePath than the request says.",
+            );
+        }
+        (_, Err(error)) => {
+            return Response::block(format!(
+                "Seawall could not look at `{}`: {error}",
+                request.source_path.display()
+            ));
+        }
     }
     let lock = match Lock::read(lock_path) {
         Ok(lock) => lock,
@@ -148,24 +171,64 @@ fn decide(lock_path: &Path, require_approval: bool) -> Response {
     };
     let report = match Scanner::default().scan(&folder) {
         Ok(report) => report,
-        Err(error) => return Response::block(format!("{error}. Nothing that was not looked at is installed.")),
+        Err(error) => {
+            return Response::block(format!(
+                "{error}. Nothing that was not looked at is installed."
+            ));
+        }
     };
     let name = request.target_name.clone();
     let approve = format!("seawall skill approve {} --name {name}", request.source_path.display());
-    let findings: Vec<ResponseFinding> = report.findings.iter().filter(|f| f.severity >= Level::Low).take(MAX_SHOWN).map(shown).collect();
-    let answer = |decision, reason: Option<String>| Response { protocol_version: 1, decision, reason, findings };
+    let findings: Vec<ResponseFinding> = report
+        .findings
+        .iter()
+        .filter(|f| f.severity >= Level::Low)
+        .take(MAX_SHOWN)
+        .map(shown)
+        .collect();
+    let answer = |decision, reason: Option<String>| Response {
+        protocol_version: 1,
+        decision,
+        reason,
+        findings,
+    };
     let update = request.request.and_then(|r| r.mode).is_some_and(|m| m == "update");
     match lock.standing(&name, &folder) {
         Standing::Denied => {
-            let why = lock.skills.get(&name).and_then(|e| e.reason.clone()).map(|r| format!(" ({r})")).unwrap_or_default();
-            answer(Verdict::Block, Some(format!("`{name}` was denied{why}. To change that: {approve}")))
+            let why = lock
+                .skills
+                .get(&name)
+                .and_then(|e| e.reason.clone())
+                .map(|r| format!(" ({r})"))
+                .unwrap_or_default();
+            answer(
+                Verdict::Block,
+                Some(format!("`{name}` was denied{why}. To change that: {approve}")),
+            )
         }
         Standing::Approved => answer(Verdict::Allow, None),
         Standing::Changed => {
-            let gained = lock.skills.get(&name).map(|e| report.capabilities.gained(&e.capabilities)).unwrap_or_default();
-            let gained = gained.iter().take(6).map(|(kind, what)| format!("now also {kind} {what}")).collect::<Vec<_>>().join("; ");
-            let gained = if gained.is_empty() { "no new capability was seen".to_owned() } else { gained };
-            answer(Verdict::Block, Some(format!("This {} of `{name}` differs from what was approved: {gained}. See `seawall skill diff {} --name {name}`, then: {approve}", if update { "update" } else { "version" }, request.source_path.display())))
+            let gained = lock
+                .skills
+                .get(&name)
+                .map(|e| report.capabilities.gained(&e.capabilities))
+                .unwrap_or_default();
+            let gained = gained
+                .iter()
+                .take(6)
+                .map(|(kind, what)| format!("now also {kind} {what}"))
+                .collect::<Vec<_>>()
+                .join("; ");
+            let gained =
+                if gained.is_empty() { "no new capability was seen".to_owned() } else { gained };
+            answer(
+                Verdict::Block,
+                Some(format!(
+                    "This {} of `{name}` differs from what was approved: {gained}. See `seawall skill diff {} --name {name}`, then: {approve}",
+                    if update { "update" } else { "version" },
+                    request.source_path.display()
+                )),
+            )
         }
         Standing::Unknown => {
             let kind = if request.target_type == TargetType::Plugin { "plugin" } else { "skill" };
@@ -179,9 +242,12 @@ fn decide(lock_path: &Path, require_approval: bool) -> Response {
                     let reason = summary(kind, &name, &report, &approve);
                     answer(decision, Some(reason))
                 }
-                Verdict::Allow if require_approval => {
-                    answer(Verdict::Block, Some(format!("Nothing speaks against the {kind} `{name}`, but it was not approved. To approve it: {approve}")))
-                }
+                Verdict::Allow if require_approval => answer(
+                    Verdict::Block,
+                    Some(format!(
+                        "Nothing speaks against the {kind} `{name}`, but it was not approved. To approve it: {approve}"
+                    )),
+                ),
                 Verdict::Allow => answer(Verdict::Allow, None),
             }
         }
@@ -189,6 +255,14 @@ fn decide(lock_path: &Path, require_approval: bool) -> Response {
 }
 
 fn summary(kind: &str, name: &str, report: &Report, approve: &str) -> String {
-    let worst = report.findings.first().map(|f| format!(" {}:{} {}", clip(&f.file), f.line, clip(&f.message))).unwrap_or_default();
-    format!("The {kind} `{}` has {} finding(s).{worst}. After a look at them, to install it all the same: {approve}", clip(name), report.findings.iter().filter(|f| f.severity >= Level::Medium).count())
+    let worst = report
+        .findings
+        .first()
+        .map(|f| format!(" {}:{} {}", clip(&f.file), f.line, clip(&f.message)))
+        .unwrap_or_default();
+    format!(
+        "The {kind} `{}` has {} finding(s).{worst}. After a look at them, to install it all the same: {approve}",
+        clip(name),
+        report.findings.iter().filter(|f| f.severity >= Level::Medium).count()
+    )
 }

@@ -59,7 +59,8 @@ pub(crate) fn load(path: &Path) -> Result<Folder, LoadError> {
     if meta.file_type().is_symlink() {
         return Err(LoadError::Link(path.to_owned()));
     }
-    let root = fs::canonicalize(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+    let root =
+        fs::canonicalize(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
     let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let mut out = Folder { name, root: root.clone(), ..Folder::default() };
     let mut total = 0u64;
@@ -78,7 +79,9 @@ fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, total: &mut u
     if depth > MAX_DEPTH {
         return out.unread.push((shown, Unread::TooDeep));
     }
-    let Ok(entries) = fs::read_dir(dir) else { return out.unread.push((shown, Unread::Unreadable)) };
+    let Ok(entries) = fs::read_dir(dir) else {
+        return out.unread.push((shown, Unread::Unreadable));
+    };
     // Read lazily and stop at the limit: a folder of a million entries must not be listed first.
     for entry in entries {
         if out.files.len() >= MAX_FILES {
@@ -171,7 +174,12 @@ pub(crate) fn skills_in(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
             std::io::ErrorKind::NotFound => LoadError::Missing(dir.to_owned()),
             _ => LoadError::Io { path: dir.to_owned(), source },
         })?;
-        let mut out: Vec<PathBuf> = entries.take(10_000).filter_map(Result::ok).map(|e| e.path()).filter(|p| p.is_dir()).collect();
+        let mut out: Vec<PathBuf> = entries
+            .take(10_000)
+            .filter_map(Result::ok)
+            .map(|e| e.path())
+            .filter(|p| p.is_dir())
+            .collect();
         out.sort();
         Ok(out)
     };

@@ -78,7 +78,9 @@ pub(crate) fn default_path() -> PathBuf {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
     let home = std::env::var_os("HOME").map(PathBuf::from);
     match (state, home) {
-        _ if rustix::process::geteuid().is_root() => PathBuf::from("/var/lib/seawall/skills.lock.json"),
+        _ if rustix::process::geteuid().is_root() => {
+            PathBuf::from("/var/lib/seawall/skills.lock.json")
+        }
         (Some(state), _) => state.join("seawall/skills.lock.json"),
         (None, Some(home)) => home.join(".local/state/seawall/skills.lock.json"),
         (None, None) => PathBuf::from("/var/lib/seawall/skills.lock.json"),
@@ -90,15 +92,25 @@ impl Lock {
     pub(crate) fn read(path: &Path) -> Result<Self, LockError> {
         let text = match fs::metadata(path) {
             Ok(meta) if meta.len() > MAX => {
-                return Err(LockError::Parse { path: path.to_owned(), message: "it is too large".into() });
+                return Err(LockError::Parse {
+                    path: path.to_owned(),
+                    message: "it is too large".into(),
+                });
             }
-            Ok(_) => fs::read_to_string(path).map_err(|source| LockError::Read { path: path.to_owned(), source })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Ok(_) => fs::read_to_string(path)
+                .map_err(|source| LockError::Read { path: path.to_owned(), source })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(source) => return Err(LockError::Read { path: path.to_owned(), source }),
         };
-        let lock: Self = serde_json::from_str(&text).map_err(|e| LockError::Parse { path: path.to_owned(), message: e.to_string() })?;
+        let lock: Self = serde_json::from_str(&text)
+            .map_err(|e| LockError::Parse { path: path.to_owned(), message: e.to_string() })?;
         if lock.version != 1 {
-            return Err(LockError::Parse { path: path.to_owned(), message: format!("version {} is unknown", lock.version) });
+            return Err(LockError::Parse {
+                path: path.to_owned(),
+                message: format!("version {} is unknown", lock.version),
+            });
         }
         Ok(lock)
     }
@@ -111,7 +123,8 @@ impl Lock {
         let text = serde_json::to_string_pretty(self).map_err(|e| failed(e.into()))?;
         let temporary = dir.join(format!(".skills.lock.{}", std::process::id()));
         let result = (|| {
-            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+            let mut file =
+                fs::OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()?;

@@ -38,15 +38,28 @@ pub(crate) fn text(content: Option<&Content>, scanned: &Scanned, all: bool) -> S
         ("instructs", &c.instructions),
     ] {
         if !set.is_empty() && all {
-            let more = if set.len() > 8 { format!(" and {} more", set.len() - 8) } else { String::new() };
-            let _ = writeln!(out, "      {label:9} {}{more}", set.iter().take(8).cloned().collect::<Vec<_>>().join(", "));
+            let more =
+                if set.len() > 8 { format!(" and {} more", set.len() - 8) } else { String::new() };
+            let _ = writeln!(
+                out,
+                "      {label:9} {}{more}",
+                set.iter().take(8).cloned().collect::<Vec<_>>().join(", ")
+            );
         }
     }
     let least = if all { Level::Info } else { Level::Medium };
     for f in report.findings.iter().filter(|f| f.severity >= least) {
         let place = if f.line > 0 { format!("{}:{}", f.file, f.line) } else { f.file.clone() };
-        let _ = writeln!(out, "      {:8} {:20} {place}\n               {}", level(f.severity), f.rule, f.message);
-        if let Some(rule) = content.and_then(|c| c.rule(&f.rule)).filter(|_| f.severity >= Level::Medium) {
+        let _ = writeln!(
+            out,
+            "      {:8} {:20} {place}\n               {}",
+            level(f.severity),
+            f.rule,
+            f.message
+        );
+        if let Some(rule) =
+            content.and_then(|c| c.rule(&f.rule)).filter(|_| f.severity >= Level::Medium)
+        {
             let _ = writeln!(out, "               {} {}", rule.reason, rule.fix);
         }
     }
@@ -116,7 +129,11 @@ pub(crate) fn html(content: &Content, list: &[Scanned]) -> String {
     );
     for s in list {
         let verdict = s.report.verdict.as_str();
-        let _ = write!(out, "<h2><span class=\"{verdict}\">{verdict}</span> <code>{}</code></h2>", escape(&s.path));
+        let _ = write!(
+            out,
+            "<h2><span class=\"{verdict}\">{verdict}</span> <code>{}</code></h2>",
+            escape(&s.path)
+        );
         if s.report.findings.is_empty() {
             out.push_str("<p>Nothing was found.</p>");
             continue;
@@ -124,7 +141,16 @@ pub(crate) fn html(content: &Content, list: &[Scanned]) -> String {
         out.push_str("<table><tr><th>Severity<th>Rule<th>Where<th>What</tr>");
         for f in &s.report.findings {
             let reason = content.rule(&f.rule).map_or("", |r| r.reason.as_str());
-            let _ = write!(out, "<tr><td>{}<td>{}<td><code>{}:{}</code><td>{}<br><small>{}</small></tr>", level(f.severity), escape(&f.rule), escape(&f.file), f.line, escape(&f.message), escape(reason));
+            let _ = write!(
+                out,
+                "<tr><td>{}<td>{}<td><code>{}:{}</code><td>{}<br><small>{}</small></tr>",
+                level(f.severity),
+                escape(&f.rule),
+                escape(&f.file),
+                f.line,
+                escape(&f.message),
+                escape(reason)
+            );
         }
         out.push_str("</table>");
     }

@@ -31,16 +31,29 @@ pub(crate) fn component(folder: &Folder, capabilities: &seawall_scan::Capabiliti
 
 /// The version that a skill states.
 pub(crate) fn version(folder: &Folder) -> Option<String> {
-    let text = |name: &str| folder.files.iter().find(|f| f.path == name).map(|f| String::from_utf8_lossy(&f.bytes).into_owned());
-    let package = text("package.json").and_then(|t| serde_json::from_str::<Value>(&t).ok()).and_then(|j| Some(j.get("version")?.as_str()?.to_owned()));
+    let text = |name: &str| {
+        folder
+            .files
+            .iter()
+            .find(|f| f.path == name)
+            .map(|f| String::from_utf8_lossy(&f.bytes).into_owned())
+    };
+    let package = text("package.json")
+        .and_then(|t| serde_json::from_str::<Value>(&t).ok())
+        .and_then(|j| Some(j.get("version")?.as_str()?.to_owned()));
     package.or_else(|| {
-        text("SKILL.md")?.lines().take(60).find_map(|l| l.trim().strip_prefix("version:").map(|v| v.trim().trim_matches(['"', '\'']).to_owned()))
+        text("SKILL.md")?.lines().take(60).find_map(|l| {
+            l.trim().strip_prefix("version:").map(|v| v.trim().trim_matches(['"', '\'']).to_owned())
+        })
     })
 }
 
 /// MCP servers of a gateway config (plain JSON): what starts them, pinned by hash.
 pub(crate) fn mcp(config: &Value) -> Vec<Value> {
-    let servers = config.pointer("/mcp/servers").or_else(|| config.get("mcpServers")).and_then(Value::as_object);
+    let servers = config
+        .pointer("/mcp/servers")
+        .or_else(|| config.get("mcpServers"))
+        .and_then(Value::as_object);
     servers
         .into_iter()
         .flatten()
