@@ -130,6 +130,8 @@ pub(crate) fn tidy() -> Result<(), String> {
         "plan.txt",
         "payroll.txt",
         "loot.txt",
+        "watch.sh",
+        "beat.txt",
         "tokens.txt",
         ".git/hooks/post-checkout",
     ] {
@@ -151,6 +153,11 @@ pub(crate) fn tidy() -> Result<(), String> {
             fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
         }
     }
+    // Fails when there is nothing to take back, which is what is wanted.
+    let _ = Command::new("git")
+        .args(["config", "--file", ".git/config", "--unset-all", "core.fsmonitor"])
+        .current_dir(&work)
+        .status();
     let bashrc = home.join(".bashrc");
     fs::write(&bashrc, BASHRC).map_err(|e| format!("{}: {e}", bashrc.display()))
 }

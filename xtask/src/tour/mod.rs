@@ -48,6 +48,8 @@ pub(crate) type Acting<'a> = Pin<Box<dyn Future<Output = Result<Trace, String>> 
 pub(crate) enum Act {
     /// The model plays these steps in a chat turn of the owner.
     Turn(fn() -> Vec<Step>),
+    /// A turned plugin runs this program in the gateway's own process.
+    Inside(fn() -> String),
     /// Something else. An error means that it could not be tried.
     Do(for<'a> fn(&'a Scene) -> Acting<'a>),
 }

@@ -271,6 +271,7 @@ fn complaint(said: &str) -> Option<String> {
 async fn act(case: &Case, scene: &Scene) -> Result<Trace, String> {
     match case.act {
         Act::Turn(steps) => scene.turn(case.name, steps()).await,
+        Act::Inside(program) => scene.inside(case.name, &program()).await,
         Act::Do(act) => act(scene).await,
     }
 }

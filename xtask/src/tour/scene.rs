@@ -5,8 +5,10 @@ use super::home::{self, PORT};
 use super::target::Running;
 use crate::client::Client;
 use crate::world::HOME;
-use crate::world::model::{Model, Played, Step};
+use crate::world::model::{Model, Played, Step, call};
 use crate::world::outside::Outside;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,6 +67,21 @@ impl Scene {
                 answer.chars().take(400).collect::<String>()
             ))
         }
+    }
+
+    /// Has the almanac plugin run a program in the gateway's process, by a harmless command that
+    /// wakes it. An error means that it did not begin.
+    pub(crate) async fn inside(&self, name: &str, program: &str) -> Result<Trace, String> {
+        let log = self.workspace().join("almanac.log");
+        let _ = fs::remove_file(&log);
+        let command = format!("true # almanac:{}", STANDARD.encode(program));
+        let mut trace = self.turn(name, vec![call("exec", json!({ "command": command }))]).await?;
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        let Some(said) = said.strip_prefix("tried") else {
+            return Err(format!("the plugin did not run: {}", trace.results.join(" ")));
+        };
+        trace.results.push(said.trim().to_owned());
+        Ok(trace)
     }
 
     /// A chat message of the owner; returns the gateway's last word on it.
@@ -142,6 +159,10 @@ impl Scene {
     }
 }
 
+/// In the command lines of what has to stay alive: supervisor, guard, gateway. The gateway's
+/// helpers come and go by themselves.
+const GUARDS: &[&str] = &["seawall up", " guard --home ", "openclaw-gateway"];
+
 /// Processes of the gateway and of Seawall in this world.
 fn processes() -> Vec<(i32, u64, String)> {
     let mut all = Vec::new();
@@ -151,7 +172,7 @@ fn processes() -> Vec<(i32, u64, String)> {
         };
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        let guards = ["seawall", "openclaw"].iter().any(|name| line.contains(name));
+        let guards = GUARDS.iter().any(|name| line.contains(name));
         if let Some(started) = started(pid).filter(|_| guards && pid != 1) {
             all.push((pid, started, line.trim().chars().take(80).collect()));
         }

@@ -109,7 +109,11 @@ pub(super) fn all() -> Vec<Case> {
                     command.args(["gateway", "call", "health", "--json", "--url", &url]);
                     command.args(["--token", &s.token, "--timeout", "20000"]);
                     // As on another machine: only the address and the token are known there.
-                    command.env("HOME", "/tmp/elsewhere").env_remove("OPENCLAW_GATEWAY_TOKEN");
+                    command
+                        .env("HOME", "/tmp/elsewhere")
+                        .env("TMPDIR", "/tmp/elsewhere")
+                        .env_remove("OPENCLAW_GATEWAY_TOKEN");
+                    std::fs::create_dir_all("/tmp/elsewhere").map_err(|e| e.to_string())?;
                     let said = target::output(command).await;
                     let _ = std::fs::remove_dir_all("/tmp/elsewhere");
                     Ok(Trace { results: vec![said?] })
