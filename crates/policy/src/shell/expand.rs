@@ -66,11 +66,17 @@ impl Walk<'_> {
                     ways.iter_mut().for_each(|way| way.add(&value));
                 }
                 Piece::Param(param) => {
-                    let values = self.param(st, param);
+                    let mut values = self.param(st, param);
+                    if param.quoted && param.name != "@" && param.index.is_none() {
+                        values.iter_mut().flatten().for_each(|v| v.many = false);
+                    }
                     self.splice(st, &mut ways, values, param.quoted);
                 }
                 Piece::Command { list, quoted } => {
-                    let values = self.substitution(st, list);
+                    let mut values = self.substitution(st, list);
+                    if *quoted {
+                        values.iter_mut().for_each(|v| v.many = false);
+                    }
                     self.splice(st, &mut ways, vec![values], *quoted);
                 }
                 Piece::Arith { expression } => {
@@ -553,11 +559,6 @@ impl Walk<'_> {
             }
         }
         st.set(name, values.to_vec());
-        for value in values {
-            for source in &value.from {
-                let _ = source;
-            }
-        }
     }
 
     /// Records that data moves.

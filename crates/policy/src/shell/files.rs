@@ -15,6 +15,15 @@ fn plain(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Tally {
     tally
 }
 
+/// `wc -l` of its input prints one number.
+pub(super) fn count(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
+    let tally = plain(walk, st, call);
+    let one = tally.operands.is_empty()
+        && matches!(call.args, [only] if matches!(only.text.as_str(), "-l" | "-w" | "-c" | "-m"));
+    let out = walk.settle(call.spec, tally, call.io);
+    if one { Out { from: Vec::new(), text: Some(Val::name()) } } else { out }
+}
+
 /// `cat` of a known text is that text.
 pub(super) fn cat(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
     let tally = plain(walk, st, call);
@@ -174,6 +183,11 @@ fn places(
         });
     let base = path::base_name(&source.text).to_owned();
     for at in bases {
+        if !target.is_known() {
+            // The folder that holds the target.
+            out.push(at);
+            continue;
+        }
         if !moved.no_folder {
             let known = source.is_known() && !matches!(base.as_str(), "" | "." | "..");
             if known {

@@ -1,4 +1,36 @@
 //! Shell text to typed effects.
+//!
+//! [`analyze`] parses a shell text, follows it as bash and dash would, and reports what it would
+//! read, write, run and request. What it cannot know is [`Effect::Opaque`], never nothing.
+//!
+//! # How it works
+//! - `parse`, `parse_word`: text to a syntax tree, in time linear in the text. Where bash and
+//!   dash read the same text as different commands (`((…))`, `[[…]]`, `&>`, `function`, braces),
+//!   the tree holds both readings and both count.
+//! - `value`, `expand`: words to fields. A value is text with marks for what is not known, so
+//!   that `"/tmp/x-$(date +%F)"` is known to stay in `/tmp` and `"$DIR/x"` is not.
+//! - `walk`, `state`, `builtins`: which commands run, in which folder, with what on which
+//!   descriptor. Branches are joined, loops are followed until nothing changes. A `cd` may fail,
+//!   so that what comes after a `;` counts in both folders.
+//! - `table`, `program`: programs as data (`tables/*.table`). A program that is not listed is
+//!   run and opaque. `special` and its neighbours hold what a table cannot say.
+//!
+//! # What it means
+//! - A path stands for the file and for all below it. A glob stands for the folder of its
+//!   matches.
+//! - Paths are normalised lexically; of links only those that the text makes are followed.
+//!   Links that exist already are facts that the caller has to add.
+//! - What a program reads for itself (libraries, locales, its own settings) and temporary files
+//!   that in-place editors make beside the file are not listed.
+//! - Writes to the agent's memory and identity files appear as plain writes: the caller knows
+//!   these files, for all tools.
+//! - Aliases and functions from the user's start-up files are not seen: the text is taken to run
+//!   as `sh -c TEXT`.
+//!
+//! # Why an own parser
+//! brush-parser 0.4, the candidate, needs exponential time on 26 bytes of open parentheses and on
+//! unclosed braces, overflows the stack on nesting, and reads `( ( cmd ) )` as arithmetic.
+//! In the path of a decision each of these is an attack.
 
 mod ast;
 mod builtins;
@@ -134,5 +166,40 @@ pub fn analyze(text: &str, cx: &ShellContext<'_>) -> Analysis {
         walk.opaque("the text holds characters that stand for unknown text here");
     }
     let _ = walk.shell_text(&mut state, &value, &io, "the call");
-    walk.out.finish()
+    let mut analysis = walk.out.finish();
+    close(&mut analysis.flows);
+    analysis
+}
+
+/// Adds what flows on through files that the text itself writes and reads.
+fn close(flows: &mut Vec<Flow>) {
+    // More than an ordinary text has; beyond it the single steps are still there.
+    const MOST: usize = 1024;
+    let within = |outer: &str, inner: &str| {
+        outer == inner
+            || inner.strip_prefix(outer).is_some_and(|r| r.starts_with('/') || outer == "/")
+    };
+    let mut at = 0;
+    while let Some(flow) = flows.get(at).cloned() {
+        at += 1;
+        let Sink::File(written) = &flow.to else { continue };
+        let mut more = Vec::new();
+        for next in flows.iter() {
+            if let Source::File(read) = &next.from {
+                let new = Flow { from: flow.from.clone(), to: next.to.clone() };
+                if (within(read, written) || within(written, read))
+                    && !flows.contains(&new)
+                    && !more.contains(&new)
+                {
+                    more.push(new);
+                }
+            }
+        }
+        for new in more {
+            if flows.len() >= MOST {
+                return;
+            }
+            flows.push(new);
+        }
+    }
 }

@@ -758,19 +758,19 @@ impl<'a> Parser<'a> {
         self.join();
         let from = self.at;
         let mut to = from;
-        while self.byte(to).is_some_and(|b| b == b'_' || b.is_ascii_alphanumeric()) {
-            to += 1;
-        }
-        let name = self.slice(from, to);
-        if !is_name(name) {
-            // A line continuation inside a name would make it one for the shell.
-            if self.byte(to) == Some(b'\\') && self.byte(to + 1) == Some(b'\n') && to > from {
-                return Err("splits a word over lines".into());
+        let mut name = String::new();
+        loop {
+            match self.byte(to) {
+                Some(b) if b == b'_' || b.is_ascii_alphanumeric() => {
+                    name.push(char::from(b));
+                    to += 1;
+                }
+                Some(b'\\') if self.byte(to + 1) == Some(b'\n') => to += 2,
+                _ => break,
             }
-            return Ok(None);
         }
-        if self.byte(to) == Some(b'\\') && self.byte(to + 1) == Some(b'\n') {
-            return Err("splits a word over lines".into());
+        if !is_name(&name) {
+            return Ok(None);
         }
         self.at = to;
         let index = if self.byte(to) == Some(b'[') && !argument {
@@ -794,7 +794,6 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         self.at += 1;
-        let name = name.to_owned();
         if self.peek() == Some(b'(') {
             self.at += 1;
             let mut words = Vec::new();

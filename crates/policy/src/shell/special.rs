@@ -46,6 +46,7 @@ const SPECIALS: &[(&str, Special)] = &[
     ("remote_any", net::remote_any),
     ("server", net::server),
     ("cat", files::cat),
+    ("count", files::count),
     ("basename", files::basename),
     ("dirname", files::dirname),
     ("copy", files::copy),

@@ -219,6 +219,19 @@ impl<'a> Walk<'a> {
                 out.push(self.linked(st, &format!("{base}/{text}")));
             }
         }
+        // The name itself, too: a hard link is opened under it.
+        if !st.links.is_empty() {
+            let plain: Vec<String> = if text.starts_with('/') {
+                vec![path::normalise("/", text)]
+            } else {
+                st.cwd.iter().map(|base| path::normalise(base, text)).collect()
+            };
+            for name in plain {
+                if !out.contains(&name) {
+                    out.push(name);
+                }
+            }
+        }
         Some(out)
     }
 

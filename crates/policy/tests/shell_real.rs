@@ -1,0 +1,20 @@
+//! The shell analysis against real bash and dash. The number of lines comes from
+//! `SEAWALL_SHELL_DIFF` (60 unless told); `cargo run -p seawall-policy --example shell_diff -- N`
+//! runs more and prints the figures.
+
+#[path = "support/grammar.rs"]
+mod grammar;
+#[path = "support/real_shell.rs"]
+mod real_shell;
+
+#[test]
+fn nothing_that_a_real_shell_does_goes_unpredicted() {
+    if let Some(reason) = real_shell::lacking() {
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    let count = std::env::var("SEAWALL_SHELL_DIFF").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    let tally = real_shell::compare(20_261_123, count, |_, _| {});
+    assert!(tally.missed.is_empty(), "not predicted: {:#?}", tally.missed);
+    assert!(tally.opaque * 2 < tally.lines, "{} of {} lines are opaque", tally.opaque, tally.lines);
+}
