@@ -112,6 +112,7 @@ fn quoting_and_expansion_do_not_hide_a_read() {
         "sed '' /etc/passwd",
         "sed 'r /etc/passwd' x",
         "dd if=/etc/passwd",
+        "HOME=/etc; dd if=~/passwd",
         "tar cf - /etc/passwd",
         "ln -s /etc e; cat e/passwd",
         "ln -s / r; cd r/etc && cat passwd",

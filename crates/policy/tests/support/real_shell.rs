@@ -180,7 +180,7 @@ fn events(trace: &str) -> Vec<Seen> {
                 let at = result
                     .split_once('<')
                     .and_then(|(_, r)| r.rsplit_once('>'))
-                    .map_or_else(String::new, |(p, _)| p.to_owned());
+                    .map_or_else(String::new, |(p, _)| p.replace("\\\"", "\""));
                 if args.contains("O_DIRECTORY") || args.contains("O_PATH") {
                     push(Seen::List(at));
                 } else if args.contains("O_WRONLY") || args.contains("O_RDWR") || name == "creat" {
