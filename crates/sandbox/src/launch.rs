@@ -28,7 +28,7 @@ pub const RUN_SOCKET: &str = "/run/seawall/run.sock";
 const MAX_RUNS: usize = 128;
 
 /// Longest ticket.
-const MAX_TICKET: usize = 128;
+const MAX_TICKET: usize = 512;
 
 /// How long a client may take to show its ticket.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -63,6 +63,19 @@ pub trait Tickets: Send + Sync {
         let _ = (pid, uid);
         true
     }
+}
+
+/// What a client shows to have an MCP server started by its configured name. Not a secret and good
+/// any number of times: what is started is the operator's configuration, in a jail of its own.
+#[must_use]
+pub fn mcp_ticket(name: &str) -> String {
+    format!("mcp-{}", hex::encode(name))
+}
+
+/// The name in an [`mcp_ticket`].
+#[must_use]
+pub fn mcp_name(ticket: &str) -> Option<String> {
+    String::from_utf8(hex::decode(ticket.strip_prefix("mcp-")?).ok()?).ok()
 }
 
 /// From the launcher to the client.
@@ -336,6 +349,12 @@ mod tests {
         assert!(!is_stream(zero.as_fd()));
         let net = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(!is_stream(net.as_fd()));
+    }
+
+    #[test]
+    fn a_server_keeps_its_name() {
+        assert_eq!(mcp_name(&mcp_ticket("my server/1")).as_deref(), Some("my server/1"));
+        assert_eq!(mcp_name("mcp-zz"), None);
     }
 
     #[test]

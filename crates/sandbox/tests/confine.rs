@@ -35,9 +35,11 @@ const CASES: &[Case] = &[
     ("a program's end is told as it was", exits),
     ("what a program leaves running ends with it", background),
     ("a dropped jail is gone", dropped),
+    ("a launcher that is killed takes its jails along", killed_launcher),
     ("a request to stop is followed by a kill", stop),
     ("the environment is exactly that of the plan", environment),
     ("files keep their owner on the host", owners),
+    ("what acts on the workspace from outside is held", hooks),
     ("a link put in place of a file is refused", swapped),
     ("a mount that was passed over leaves nothing", missing_source),
     ("memory folders are bounded in bytes and files", full),
@@ -78,6 +80,15 @@ fn main() -> ExitCode {
                 ExitCode::from(125)
             }
         };
+    }
+    if args.get(1).is_some_and(|a| a == "hold") {
+        let dir = PathBuf::from(&args[2]);
+        let world = World { dir, exe: PathBuf::new(), root: false };
+        let script = "echo on; sleep 600 & sleep 600";
+        let mut jail =
+            Jail::spawn(&spec(&world, &["/bin/sh", "-c", script]), JailIo::own().unwrap()).unwrap();
+        jail.wait();
+        return ExitCode::SUCCESS;
     }
     if args.iter().any(|a| a == "--list") {
         for (name, _) in CASES {
@@ -129,7 +140,9 @@ fn main() -> ExitCode {
 
 fn can_run(world: &World) -> Result<(), String> {
     Jail::spawn(&spec(world, &["/bin/true"]), JailIo::default())
-        .map(|mut jail| drop(jail.wait()))
+        .map(|mut jail| {
+            jail.wait();
+        })
         .map_err(|e| e.to_string())
 }
 
@@ -263,6 +276,24 @@ fn dropped(world: &World) {
     read.read_to_string(&mut text).unwrap();
 }
 
+fn killed_launcher(world: &World) {
+    let mut launcher = Command::new(&world.exe)
+        .arg("hold")
+        .arg(&world.dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = launcher.stdout.take().unwrap();
+    let mut word = [0u8; 3];
+    out.read_exact(&mut word).unwrap();
+    launcher.kill().unwrap();
+    launcher.wait().unwrap();
+    // The jail's processes hold the other end.
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+}
+
 fn stop(world: &World) {
     let stubborn = ["/bin/sh", "-c", "trap '' TERM; echo on; while :; do sleep 600; done"];
     let (mut read, write) = pipe();
@@ -298,6 +329,26 @@ fn owners(world: &World) {
     assert!(text.starts_with("1000:1000\n"), "{text}");
     let outside: u32 = text.split_whitespace().nth(2).unwrap().parse().unwrap();
     assert_eq!(outside == 0, false, "the program is root on the host");
+}
+
+fn hooks(world: &World) {
+    let dir = world.folder("hooks");
+    std::fs::create_dir_all(dir.join(".git/hooks")).unwrap();
+    std::fs::write(dir.join(".git/config"), "[core]\n").unwrap();
+    let mut plan = plan(
+        world,
+        &[
+            "/bin/sh",
+            "-c",
+            "echo x > .git/hooks/post-checkout; echo x >> .git/config; mkdir skills/evil; mv .git g; mv .agents a; echo x > .git/HEAD && echo worked",
+        ],
+    );
+    plan.workspace = Some((dir.to_str().unwrap().into(), Access::Rw));
+    let (_, text) = run(&run_plan(&plan).unwrap());
+    assert!(text.contains("worked"), "{text}");
+    assert!(!dir.join(".git/hooks/post-checkout").exists() && !dir.join("skills/evil").exists());
+    assert_eq!(std::fs::read_to_string(dir.join(".git/config")).unwrap(), "[core]\n");
+    assert!(dir.join(".git").exists() && dir.join(".agents/skills").exists());
 }
 
 fn swapped(world: &World) {
@@ -337,7 +388,7 @@ fn full(world: &World) {
     assert!(text.contains("No space left") && text.contains("Read-only"), "{text}");
     let (_, text) = shell(
         world,
-        "cd /dev/shm && i=0; while [ $i -lt 20000 ]; do : > f$i || break; i=$((i+1)); done; echo $i",
+        "cd /dev/shm && i=0; while [ $i -lt 20000 ]; do true > f$i || break; i=$((i+1)); done; echo $i",
     );
     let made: u32 = text.lines().last().unwrap().parse().unwrap();
     assert!(made < 17_000, "{made} files");

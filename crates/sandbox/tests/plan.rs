@@ -97,7 +97,7 @@ impl Host for Everything {
         Ok(path.into())
     }
     fn kind(&self, path: &str) -> Option<Kind> {
-        (!path.ends_with(".md")).then_some(Kind::Folder)
+        (!path.ends_with(".md") && !path.contains("/.git")).then_some(Kind::Folder)
     }
 }
 
@@ -109,7 +109,7 @@ impl Host for Linked {
         Ok(self.0.get(path).map_or_else(|| path.to_owned(), |t| (*t).to_owned()))
     }
     fn kind(&self, path: &str) -> Option<Kind> {
-        (!path.ends_with(".md")).then_some(Kind::Folder)
+        (!path.ends_with(".md") && !path.contains("/.git")).then_some(Kind::Folder)
     }
 }
 

@@ -1,20 +1,12 @@
 //! The gateway's jail.
 
+use super::held::held;
 use super::host::{Host, Kind, RealHost};
 use super::layout::{Grant, layout};
 use super::system::{Memory, system};
 use super::{GATEWAY_ID, INSIDE_ID, PlanError, checked, grantable};
-use crate::spec::{EnsureDir, JailSpec, Limits, Listener, Mount, Profile, Stop, parent_of, within};
+use crate::spec::{JailSpec, Limits, Listener, Mount, Profile, Stop, parent_of, within};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Files of a workspace that say who the agent is and what it must do. They are changed by the
-/// operator, through the guard, and by nobody inside.
-pub const IDENTITY_FILES: &[&str] =
-    &["AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md", "TOOLS.md", "BOOT.md", "HEARTBEAT.md"];
-
-/// Folders of a workspace from which skills are loaded. They are made when they are missing:
-/// what is not there cannot be protected.
-const SKILL_FOLDERS: &[&str] = &["skills", ".agents/skills"];
 
 /// Where the guard's sockets and the starter are, inside.
 pub(crate) const RUN_DIR: &str = "/run/seawall";
@@ -111,29 +103,9 @@ pub fn gateway_plan_with(plan: &GatewayPlan, host: &dyn Host) -> Result<JailSpec
     grants.push(Grant { from, ..Grant::rw(&to) });
     for workspace in &plan.workspaces {
         let (from, to) = add_writable("workspace", workspace)?;
-        for name in IDENTITY_FILES {
-            match host.kind(&format!("{from}/{name}")) {
-                None => {}
-                Some(Kind::File) => grants.push(Grant {
-                    from: format!("{from}/{name}"),
-                    ..Grant::ro(&format!("{to}/{name}"))
-                }),
-                Some(_) => {
-                    return Err(PlanError::path(
-                        "identity file",
-                        &format!("{from}/{name}"),
-                        "is not a regular file, so it cannot be held read-only; put the file itself there",
-                    ));
-                }
-            }
-        }
-        for name in SKILL_FOLDERS {
-            ensure.push(EnsureDir { base: from.clone(), path: (*name).into() });
-            grants.push(Grant {
-                from: format!("{from}/{name}"),
-                ..Grant::ro(&format!("{to}/{name}"))
-            });
-        }
+        let (held, make) = held(host, &from, &to)?;
+        grants.extend(held);
+        ensure.extend(make);
         grants.push(Grant { from, ..Grant::rw(&to) });
     }
 

@@ -2,12 +2,14 @@
 //! that a [`Host`] answers.
 
 mod gateway;
+mod held;
 mod host;
 mod layout;
 mod run;
 mod system;
 
-pub use gateway::{GatewayPlan, IDENTITY_FILES, gateway_plan, gateway_plan_with};
+pub use gateway::{GatewayPlan, gateway_plan, gateway_plan_with};
+pub use held::IDENTITY_FILES;
 pub use host::{Host, Kind, RealHost};
 pub use layout::{Grant, layout};
 pub use run::{AGENT, Needs, RunPlan, WORKSPACE, needs, run_plan, run_plan_with};

@@ -1,9 +1,10 @@
 //! The jail of one tool run.
 
-use super::host::{Host, Kind, RealHost};
+use super::held::held;
+use super::host::{Host, RealHost};
 use super::layout::{Grant, layout};
 use super::system::{Memory, system};
-use super::{HOST_IDS, IDENTITY_FILES, INSIDE_ID, PlanError, checked, grantable};
+use super::{HOST_IDS, INSIDE_ID, PlanError, checked, grantable};
 use crate::spec::{Access, JailSpec, Limits, Listener, Mount, Profile, Stop, is_normal, within};
 use seawall_model::Effect;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,33 +128,16 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
         Ok(real)
     };
     let mut grants: Vec<Grant> = Vec::new();
+    let mut ensure = Vec::new();
     if let Some((path, access)) = &plan.workspace {
         let from = resolve("workspace", path)?;
         if *access == Access::Rw && ["/usr", "/etc"].iter().any(|base| within(&from, base)) {
             return Err(PlanError::path("workspace", path, "belongs to the system"));
         }
-        for name in IDENTITY_FILES {
-            let file = format!("{from}/{name}");
-            match host.kind(&file) {
-                None => {}
-                Some(Kind::File) => {
-                    let to = format!("{WORKSPACE}/{name}");
-                    grants.push(Grant::ro(&file).at(&to));
-                }
-                Some(_) => {
-                    return Err(PlanError::path(
-                        "identity file",
-                        &file,
-                        "is not a regular file, so it cannot be held read-only",
-                    ));
-                }
-            }
-        }
-        for name in ["skills", ".agents/skills"] {
-            let folder = format!("{from}/{name}");
-            if host.kind(&folder) == Some(Kind::Folder) {
-                grants.push(Grant::ro(&folder).at(&format!("{WORKSPACE}/{name}")));
-            }
+        if *access == Access::Rw {
+            let (held, make) = held(host, &from, WORKSPACE)?;
+            grants.extend(held);
+            ensure.extend(make);
         }
         grants.push(Grant { access: *access, ..Grant::ro(&from).at(WORKSPACE) });
     }
@@ -224,7 +208,7 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
         uid,
         gid,
         host_id: HOST_IDS + 1 + plan.slot % SLOTS,
-        ensure: Vec::new(),
+        ensure,
         mounts,
         listeners,
         factory: false,

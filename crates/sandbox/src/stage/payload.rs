@@ -55,7 +55,9 @@ fn limits(spec: &JailSpec) -> Result<(), StageError> {
         let max = now.maximum.map_or(wanted, |max| max.min(wanted));
         setrlimit(resource, Rlimit { current: Some(max), maximum: Some(max) })
     };
-    lower(Resource::Core, 0).step("switch core dumps off")?;
+    // 1 and not 0: a host that pipes core dumps to a program of its own ignores 0, and a limit of
+    // 1 is the kernel's sign for neither.
+    lower(Resource::Core, 1).step("switch core dumps off")?;
     lower(Resource::Memlock, 64 << 20).step("limit locked memory")?;
     if let Some(files) = spec.limits.open_files {
         lower(Resource::Nofile, files).step("limit open files")?;
