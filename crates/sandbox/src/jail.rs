@@ -277,8 +277,7 @@ impl Drop for Jail {
             let soon = Instant::now().checked_add(Duration::from_secs(5));
             if self.wait_until(soon).is_none() {
                 // Init's parent-death signal takes the rest along.
-                let _gone = self.monitor.kill();
-                let _reaped = self.monitor.wait();
+                end(&mut self.monitor);
             }
         }
     }
@@ -339,10 +338,19 @@ impl Drop for Building {
         // Closing the control socket ends init; the monitor ends after it.
         drop(self.control.take());
         if let Some(mut monitor) = self.monitor.take() {
-            let _gone = monitor.kill();
-            let _reaped = monitor.wait();
+            end(&mut monitor);
         }
     }
+}
+
+/// Gives a monitor time to clean up behind its jail before it is killed.
+fn end(monitor: &mut Child) {
+    let id = i32::try_from(monitor.id()).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(pidfd) = id.and_then(|id| sys::pidfd(id).ok()) {
+        crate::launch::readable(pidfd.as_fd(), Duration::from_secs(5));
+    }
+    let _gone = monitor.kill();
+    let _reaped = monitor.wait();
 }
 
 enum Next {

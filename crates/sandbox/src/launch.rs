@@ -65,19 +65,6 @@ pub trait Tickets: Send + Sync {
     }
 }
 
-/// What a client shows to have an MCP server started by its configured name. Not a secret and good
-/// any number of times: what is started is the operator's configuration, in a jail of its own.
-#[must_use]
-pub fn mcp_ticket(name: &str) -> String {
-    format!("mcp-{}", hex::encode(name))
-}
-
-/// The name in an [`mcp_ticket`].
-#[must_use]
-pub fn mcp_name(ticket: &str) -> Option<String> {
-    String::from_utf8(hex::decode(ticket.strip_prefix("mcp-")?).ok()?).ok()
-}
-
 /// From the launcher to the client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -349,12 +336,6 @@ mod tests {
         assert!(!is_stream(zero.as_fd()));
         let net = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(!is_stream(net.as_fd()));
-    }
-
-    #[test]
-    fn a_server_keeps_its_name() {
-        assert_eq!(mcp_name(&mcp_ticket("my server/1")).as_deref(), Some("my server/1"));
-        assert_eq!(mcp_name("mcp-zz"), None);
     }
 
     #[test]

@@ -150,11 +150,11 @@ fn the_gateway_sees_what_it_needs() {
         .collect();
     insta::assert_snapshot!(binds.join("\n"), @r"
     Ro /opt/node
-    Ro /home/u/.seawall/config
     Rw /home/u/.openclaw
     Ro /opt/oc/node_modules
     Ro /run/seawall/sockets
     Ro /home/u/.openclaw/openclaw.json
+    Ro /home/u/.seawall/config
     Ro /run/seawall/bin/seawall
     Pin /home/u/.openclaw/workspace
     Ro /home/u/.openclaw/workspace/skills
@@ -191,4 +191,23 @@ fn links_are_judged_by_where_they_lead() {
         let error = refusal(&plan, &host);
         assert!(error.contains("home") || error.contains("credentials"), "{error}");
     }
+}
+
+#[test]
+fn a_run_cannot_be_given_a_held_folder_by_a_path_inside_a_workspace() {
+    let plan = |folder: &str| RunPlan {
+        argv: vec!["/bin/true".into()],
+        workspace: Some((folder.into(), Access::Rw)),
+        roots: vec!["/data/ws".into()],
+        home: "/home/u".into(),
+        ..RunPlan::default()
+    };
+    for bad in ["/data/ws/skills", "/data/ws/skills/x", "/data/ws/.agents/skills"] {
+        let error = run_plan_with(&plan(bad), &Everything).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("may not change"), "{bad}: {error}");
+    }
+    let spec = run_plan_with(&plan("/data"), &Everything).unwrap();
+    assert_eq!(given(&spec.mounts, "/workspace/ws/skills/x").unwrap().0, Access::Ro);
+    let spec = run_plan_with(&plan("/data/ws/.agents"), &Everything).unwrap();
+    assert_eq!(given(&spec.mounts, "/workspace/skills/x").unwrap().0, Access::Ro);
 }

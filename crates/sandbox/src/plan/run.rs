@@ -32,6 +32,9 @@ pub struct RunPlan {
     pub workdir: String,
     /// Folder of the session on the host and what may be done with it; seen at `/workspace`.
     pub workspace: Option<(String, Access)>,
+    /// The agents' workspaces on the host. What is held in them is held as well in a run whose
+    /// folder lies inside or above.
+    pub roots: Vec<String>,
     /// The agent's own workspace on the host; seen read-only at `/agent`.
     pub agent_workspace: Option<String>,
     /// Further read-only mounts: host path, path inside. For skills.
@@ -138,6 +141,7 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
             let (held, make) = held(host, &from, WORKSPACE)?;
             grants.extend(held);
             ensure.extend(make);
+            grants.extend(held_of_roots(plan, host, &from)?);
         }
         grants.push(Grant { access: *access, ..Grant::ro(&from).at(WORKSPACE) });
     }
@@ -220,6 +224,34 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
     };
     spec.validate()?;
     Ok(spec)
+}
+
+/// What workspaces hold of a folder that is granted writable, by another way than its own names.
+fn held_of_roots(plan: &RunPlan, host: &dyn Host, folder: &str) -> Result<Vec<Grant>, PlanError> {
+    let mut grants = Vec::new();
+    for root in &plan.roots {
+        let root = checked("workspace", root)?;
+        // A root that does not exist holds nothing.
+        let Ok(root) = host.canonical(root) else { continue };
+        if root == folder {
+            continue;
+        }
+        for hold in held(host, &root, &root)?.0 {
+            if within(folder, &hold.from) {
+                return Err(PlanError::path(
+                    "workspace",
+                    folder,
+                    format!("lies in `{}`, which runs may not change", hold.from),
+                ));
+            }
+            if let Some(rest) = hold.from.strip_prefix(folder).filter(|r| r.starts_with('/'))
+                && host.kind(&hold.from).is_some()
+            {
+                grants.push(Grant::ro(&hold.from).at(&format!("{WORKSPACE}{rest}")));
+            }
+        }
+    }
+    Ok(grants)
 }
 
 #[cfg(test)]

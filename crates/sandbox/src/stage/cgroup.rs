@@ -106,7 +106,7 @@ impl Cgroup {
     pub(crate) fn remove(&self) {
         for dir in &self.dirs {
             // A group can be busy for a moment after its last process was reaped.
-            for _ in 0..50 {
+            for _ in 0..500 {
                 match std::fs::remove_dir(dir) {
                     Err(e) if e.raw_os_error() == Some(libc::EBUSY) => {
                         std::thread::sleep(std::time::Duration::from_millis(2));
@@ -153,7 +153,25 @@ fn v2_dir(own: &str, controller: &str, leaf: &str) -> Option<PathBuf> {
     None
 }
 
+/// Removes groups whose monitor is gone: one that was killed could not clean up behind itself.
+fn sweep(base: &Path) {
+    let Ok(entries) = std::fs::read_dir(base) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let monitor = name
+            .to_str()
+            .filter(|name| name.starts_with("seawall-"))
+            .and_then(|name| name.rsplit('-').next())
+            .and_then(|pid| pid.parse::<u32>().ok());
+        if monitor.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // One that still has processes stays.
+            let _busy = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
 fn make(base: &Path, leaf: &str) -> Option<PathBuf> {
+    sweep(base);
     let dir = base.join(leaf);
     match std::fs::create_dir(&dir) {
         Ok(()) => Some(dir),
