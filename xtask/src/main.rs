@@ -8,6 +8,7 @@
 mod bench;
 mod check;
 mod client;
+mod hijack;
 mod paths;
 mod setup;
 mod tour;
@@ -35,6 +36,8 @@ enum Task {
     Test(check::Args),
     /// Kill the daemon, the gateway and runs at random moments while calls run.
     CrashStorm(tour::storm::Args),
+    /// Run recorded traces of hijacked models through the decision engine.
+    Hijack(hijack::Args),
     /// Measure what Seawall costs.
     Bench(bench::Args),
     /// The tour's first process in its own namespaces.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Test(args) => check::run(&args),
         Task::CrashStorm(args) => tour::storm::storm(&args),
         Task::InsideStorm(args) => tour::storm::inside(&args),
+        Task::Hijack(args) => hijack::run(&args),
         Task::Bench(args) => bench::bench(&args),
         Task::InsideBench(args) => bench::inside(&args),
         Task::InsideTour(args) => tour::inside(&args),

@@ -3,6 +3,7 @@
 use crate::catalogue::{self, Catalogue, Known, ToolSpec};
 use crate::facts::Facts;
 use crate::rules::{LoadError, Rules, Source, position};
+use crate::sequence::{self, Sequence, Sequences};
 use crate::session::SessionState;
 use crate::settings::{Base, Override, Settings};
 use crate::trust::{self, Trust};
@@ -33,6 +34,7 @@ pub struct PolicyFile {
 struct TomlFile {
     policy: Option<Settings>,
     tool: Vec<ToolSpec>,
+    sequence: Vec<Sequence>,
 }
 
 /// A policy, ready to decide with.
@@ -41,6 +43,7 @@ pub struct Bundle {
     settings: Arc<Settings>,
     rules: Arc<Rules>,
     catalogue: Catalogue,
+    sequences: Arc<Sequences>,
     version: String,
 }
 
@@ -74,6 +77,7 @@ impl Bundle {
         let mut errors = Vec::new();
         let mut settings: Option<Settings> = None;
         let mut tools = Vec::new();
+        let mut sequences = Vec::new();
         let mut cedar = Vec::new();
         for file in files {
             let mut fail = |line: usize, col: usize, message: String| {
@@ -104,6 +108,7 @@ impl Bundle {
                             fail(line, col, message);
                         }
                     }
+                    sequences.extend(parsed.sequence.into_iter().map(|s| (file, s)));
                     tools.extend(
                         parsed.tool.into_iter().map(|s| ToolSpec { known: Known::Declared, ..s }),
                     );
@@ -129,6 +134,21 @@ impl Bundle {
         }
         let sources: Vec<Source<'_>> =
             cedar.iter().map(|f| Source { name: &f.name, text: &f.text }).collect();
+        if let Err(wrong) = Sequences::compile(sequences.iter().map(|(_, s)| s.clone()).collect()) {
+            for (id, message) in wrong {
+                let file = sequences.iter().find(|(_, s)| s.id == id).map(|(f, _)| *f);
+                let (line, col) = file
+                    .and_then(|f| f.text.find(&format!("\"{id}\"")).map(|at| position(&f.text, at)))
+                    .unwrap_or((0, 0));
+                let name = file.map_or("policy", |f| f.name.as_str());
+                errors.push(LoadError {
+                    file: name.to_owned(),
+                    line,
+                    col,
+                    message: format!("sequence `{id}`: {message}"),
+                });
+            }
+        }
         if !errors.is_empty() {
             // Tell about the rules as well, so that one run shows everything.
             if let Err(more) = Self::with(settings.unwrap_or_default(), &sources, Vec::new()) {
@@ -136,7 +156,8 @@ impl Bundle {
             }
             return Err(errors);
         }
-        Self::with(settings.unwrap_or_default(), &sources, tools)
+        let sequences = sequences.into_iter().map(|(_, s)| s).collect();
+        Self::assemble(settings.unwrap_or_default(), &sources, tools, sequences)
     }
 
     /// Puts a bundle together from settings that were built in code.
@@ -148,6 +169,22 @@ impl Bundle {
         cedar: &[Source<'_>],
         tools: Vec<ToolSpec>,
     ) -> Result<Self, Vec<LoadError>> {
+        Self::assemble(settings, cedar, tools, Vec::new())
+    }
+
+    fn assemble(
+        settings: Settings,
+        cedar: &[Source<'_>],
+        tools: Vec<ToolSpec>,
+        more: Vec<Sequence>,
+    ) -> Result<Self, Vec<LoadError>> {
+        let failed = |message: String| {
+            vec![LoadError { file: "sequences.toml".to_owned(), line: 0, col: 0, message }]
+        };
+        let mut sequences = toml::from_str::<TomlFile>(sequence::SHIPPED)
+            .map_err(|e| failed(e.to_string()))?
+            .sequence;
+        sequences.extend(more);
         let mut sources = vec![Source { name: "baseline.cedar", text: BASELINE }];
         if settings.base == Base::Owner {
             sources.push(Source { name: "owner.cedar", text: OWNER });
@@ -161,11 +198,20 @@ impl Bundle {
         }
         hash.update(serde_json::to_vec(&settings).unwrap_or_default());
         hash.update(serde_json::to_vec(&tools).unwrap_or_default());
+        hash.update(serde_json::to_vec(&sequences).unwrap_or_default());
         hash.update(env!("CARGO_PKG_VERSION").as_bytes());
         let version = hex::encode(hash.finalize()).chars().take(16).collect();
         let mut catalogue = Catalogue::builtin();
         catalogue.extend(tools);
-        Ok(Self { settings: Arc::new(settings), rules: Arc::new(rules), catalogue, version })
+        let sequences = Sequences::compile(sequences)
+            .map_err(|e| failed(e.into_iter().map(|(id, m)| format!("`{id}`: {m}; ")).collect()))?;
+        Ok(Self {
+            settings: Arc::new(settings),
+            rules: Arc::new(rules),
+            catalogue,
+            sequences: Arc::new(sequences),
+            version,
+        })
     }
 
     /// The same bundle on a deployment whose folders are known.
@@ -173,6 +219,14 @@ impl Bundle {
     pub fn at(mut self, places: crate::paths::Places) -> Self {
         let mut settings = (*self.settings).clone();
         settings.places = places;
+        self.settings = Arc::new(settings);
+        self
+    }
+
+    /// The same bundle with other settings. The base stays; the version does not tell the two
+    /// apart, so this serves comparisons, not decisions that run.
+    #[must_use]
+    pub fn settings_replaced(mut self, settings: Settings) -> Self {
         self.settings = Arc::new(settings);
         self
     }
@@ -193,6 +247,12 @@ impl Bundle {
     #[must_use]
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// Rules over sequences.
+    #[must_use]
+    pub fn sequences(&self) -> &Sequences {
+        &self.sequences
     }
 
     /// Hash over everything that decides, in hex.

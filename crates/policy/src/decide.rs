@@ -10,6 +10,7 @@ use crate::facts::{Facts, Target, Words};
 use crate::hosts;
 use crate::influence;
 use crate::paths::{self, PathClass};
+use crate::sequence::Event;
 use crate::session::{OpenCall, SessionState};
 use crate::trust::{SessionKind, Trust};
 use seawall_model::label::{Confidentiality, Integrity, Label};
@@ -46,7 +47,7 @@ pub fn decide_fully(
 ) -> Decided {
     let call = tool_call(&action.kind);
     let digest = digest::of(&call);
-    let judge = Judge::new(bundle, state, action);
+    let judge = Judge::new(bundle, state, action, now_ms);
     let analysed = judge.analyse(&call);
     let mut found = Found::default();
     judge.call(&analysed, &mut found);
@@ -94,6 +95,15 @@ fn tool_call(kind: &ActionKind) -> std::borrow::Cow<'_, ToolCall> {
             "plugins",
             serde_json::json!({"action": "install", "packageName": name, "source": what, "query": source}),
         ),
+    }
+}
+
+/// The tool that an action is judged as.
+pub(crate) fn tool_name(kind: &ActionKind) -> &str {
+    match kind {
+        ActionKind::ToolCall(call) => &call.tool,
+        ActionKind::MessageOut { .. } => "message",
+        ActionKind::Install { .. } => "plugins",
     }
 }
 
@@ -161,11 +171,12 @@ struct Judge<'a> {
     trust: Trust,
     kind: SessionKind,
     workspace: String,
+    now_ms: u64,
     hosts: std::borrow::Cow<'a, [String]>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(bundle: &'a Bundle, state: &'a SessionState, action: &'a Action) -> Self {
+    fn new(bundle: &'a Bundle, state: &'a SessionState, action: &'a Action, now_ms: u64) -> Self {
         let places = &bundle.settings().places;
         let workspace = action
             .origin
@@ -181,6 +192,7 @@ impl<'a> Judge<'a> {
             state,
             action,
             workspace,
+            now_ms,
         }
     }
 
@@ -200,7 +212,9 @@ impl<'a> Judge<'a> {
             found.deny(fault_reason(fault, call.tool));
         }
         for item in &call.items {
-            self.item(call, item, found);
+            if !self.is_ordinary_file(item) {
+                self.item(call, item, found);
+            }
         }
         if let Some(inner) = &call.inner {
             let mut inside = Found::default();
@@ -213,25 +227,40 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Shell text names what a path could mean wherever it is; a path that is an ordinary file of
+    /// this workspace means nothing more, and is judged as a file beside it.
+    fn is_ordinary_file(&self, item: &Item) -> bool {
+        let (Via::Shell, Some(effect)) = (item.via, &item.effect) else { return false };
+        let (Effect::Install { target }
+        | Effect::ConfigChange { target }
+        | Effect::MemoryWrite { target }
+        | Effect::Schedule { target }) = effect
+        else {
+            return false;
+        };
+        let Some(path) = target.find('/').and_then(|at| target.get(at..)) else { return false };
+        paths::below(path, &self.workspace)
+            && self.path_class(path, Verb::Write) == PathClass::Workspace
+    }
+
     fn item(&self, call: &Call<'_>, item: &Item, found: &mut Found) {
         let (facts, words, target) = self.facts(call, item);
         let outcome = self.bundle.evaluate(&facts, &target);
+        let event = Event::before(&facts);
+        for (rule, reason) in
+            self.bundle.sequences().completed(&self.state.sequences, event, self.now_ms)
+        {
+            match rule.decision.decision() {
+                Decision::Ask => found.ask(self.key(&reason, &facts, &target), reason),
+                _ => found.deny(reason),
+            }
+        }
         match outcome.decision {
             Decision::Allow => {}
             Decision::Ask => {
                 let reasons = self.bundle.rules().reasons(&outcome, &facts, &words);
                 for reason in reasons {
-                    let key = AskKey {
-                        rule: reason.rule.clone(),
-                        tool: facts.tool.clone(),
-                        agent: facts.agent.clone(),
-                        target: if target.is_empty() {
-                            words.target.clone()
-                        } else {
-                            target.clone()
-                        },
-                    };
-                    found.ask(key, reason);
+                    found.ask(self.key(&reason, &facts, &target), reason);
                 }
             }
             Decision::Rewrite | Decision::Deny => {
@@ -239,6 +268,16 @@ impl<'a> Judge<'a> {
                     found.deny(reason);
                 }
             }
+        }
+    }
+
+    /// What exactly is asked.
+    fn key(&self, reason: &Reason, facts: &Facts, target: &str) -> AskKey {
+        AskKey {
+            rule: reason.rule.clone(),
+            tool: facts.tool.clone(),
+            agent: facts.agent.clone(),
+            target: target.to_owned(),
         }
     }
 
@@ -317,8 +356,22 @@ impl<'a> Judge<'a> {
         };
         words.why = why;
         let file_label = (!path.is_empty()).then(|| self.state.file_label(&path)).flatten();
+        // A build tool may look for packages. The sandbox gives it no network, so it is judged as
+        // the program that it is; a program that exists to reach the network is judged as that.
+        let verb = if item.via == Via::Shell
+            && item.verb == Verb::Fetch
+            && host.is_empty()
+            && !call.escapes_sandbox
+            && !runs_network_client(call)
+        {
+            opaque = true;
+            host_class = None;
+            Verb::Run
+        } else {
+            item.verb
+        };
         let facts = Facts {
-            verb: item.verb,
+            verb,
             trust: self.trust,
             session: self.kind,
             agent: origin.agent_id.clone(),
@@ -414,6 +467,69 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// Programs whose purpose is to reach the network.
+const NETWORK_CLIENTS: &[&str] = &[
+    "curl",
+    "wget",
+    "aria2c",
+    "nc",
+    "ncat",
+    "netcat",
+    "socat",
+    "ssh",
+    "scp",
+    "sftp",
+    "rsync",
+    "ftp",
+    "lftp",
+    "telnet",
+    "openssl",
+    "dig",
+    "nslookup",
+    "host",
+    "drill",
+    "ping",
+    "traceroute",
+    "http",
+    "https",
+    "xh",
+    "curlie",
+    "mail",
+    "sendmail",
+    "mutt",
+    "msmtp",
+    "swaks",
+    "rclone",
+    "aws",
+    "gcloud",
+    "az",
+    "gsutil",
+    "s3cmd",
+    "gh",
+    "glab",
+    "lynx",
+    "w3m",
+    "links",
+    "elinks",
+    "axel",
+    "httpie",
+    "whois",
+    "ngrok",
+    "cloudflared",
+    "tailscale",
+    "chisel",
+];
+
+fn runs_network_client(call: &Call<'_>) -> bool {
+    call.items.iter().any(|item| match &item.effect {
+        Some(Effect::Run { program }) => {
+            let name = program.rsplit('/').next().unwrap_or(program);
+            NETWORK_CLIENTS.contains(&name)
+        }
+        _ => false,
+    })
+}
+
 /// The specification of a tool: the catalogue's and the operator's before what a server says of
 /// itself.
 fn lookup(bundle: &Bundle, state: &SessionState, name: &str) -> Option<Arc<ToolSpec>> {
@@ -466,11 +582,16 @@ pub fn commit(
     let call = tool_call(&action.kind);
     let digest = digest::of(&call);
     state.grants.spend(&digest, now_ms);
-    let judge = Judge::new(bundle, state, action);
+    let judge = Judge::new(bundle, state, action, now_ms);
     let analysed = judge.analyse(&call);
     let cost = cost(&analysed);
     let workspace = judge.workspace.clone();
     let places = &bundle.settings().places;
+    let events: Vec<Facts> =
+        analysed.items.iter().map(|item| judge.facts(&analysed, item).0).collect();
+    for facts in &events {
+        bundle.sequences().advance(&mut state.sequences, Event::before(facts), now_ms);
+    }
     // What the call reads: the label of its result, and of what it writes.
     let mut read: Option<Label> = None;
     let mut writes = Vec::new();
@@ -486,8 +607,13 @@ pub fn commit(
             _ => {}
         }
     }
-    // A program that cannot be seen through may have read everything in the workspace.
+    // A program that cannot be seen through may have read everything in the workspace, and may
+    // have written it to any other file there.
     if opaque && let Some(label) = state.file_label(&workspace) {
+        state.forgotten = Some(match &state.forgotten {
+            Some(old) => old.join(&label),
+            None => label.clone(),
+        });
         read = Some(read.map_or_else(|| label.clone(), |r: Label| r.join(&label)));
     }
     // What the model writes holds what the session has seen.

@@ -400,7 +400,7 @@ pub fn infer(offer: &Offer) -> ToolSpec {
             } else {
                 Confidentiality::Public
             },
-            category: category(&offer.name, verb),
+            category: category(&offer.name, verb, &tokens),
             directory,
         },
         known: Known::Inferred,
@@ -408,7 +408,12 @@ pub fn infer(offer: &Offer) -> ToolSpec {
 }
 
 /// Where results come from: the server of an MCP tool, or the kind of source.
-fn category(name: &str, verb: Verb) -> String {
+fn category(name: &str, verb: Verb, tokens: &[String]) -> String {
+    const MAIL: &[&str] =
+        &["mail", "mails", "email", "emails", "inbox", "message", "messages", "dm", "chat"];
+    if tokens.iter().any(|t| MAIL.contains(&t.as_str())) {
+        return "mail".to_owned();
+    }
     match name.split_once("__") {
         Some((server, _)) => format!("mcp:{}", crate::call::bounded(server)),
         None if verb == Verb::Fetch => "web".to_owned(),

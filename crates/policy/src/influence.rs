@@ -33,6 +33,12 @@ pub fn target(
         }
         any = true;
         for part in parts(&u.text, u.role) {
+            // To put oneself on one's own appointment addresses nobody else.
+            if matches!(verb, Verb::Create | Verb::Change)
+                && settings.owner.iter().any(|o| key(o) == key(part))
+            {
+                continue;
+            }
             let origin = origin(part, u.role, &u.param, call.tool, state, settings);
             if origin > worst.0 {
                 worst = (origin, call::bounded(part).to_owned());
@@ -94,6 +100,15 @@ pub fn origin(
             Target::Selected
         }
         Target::Selected | Target::Directory if own => Target::Record,
+        // An object that a search for the person's words found is the one they mean; whom it
+        // mentions is another matter.
+        Target::Selected
+            if role == Role::Object
+                && state.memory.found(value)
+                && (!is_short_number(&folded) || state.memory.kin(value, param, tool)) =>
+        {
+            Target::Record
+        }
         found => found,
     }
 }
@@ -113,7 +128,10 @@ fn named(folded: &str, role: Role, state: &SessionState) -> bool {
             .iter()
             .any(|form| state.words.name(&form.replace("{}", folded)));
     }
-    if state.words.name(folded) {
+    if state.words.name(folded)
+        || state.words.name(&format!("@{folded}"))
+        || state.words.name(&format!("#{folded}"))
+    {
         return true;
     }
     if role == Role::Url {
@@ -167,6 +185,25 @@ pub fn payload(
     let outward = matches!(verb, Verb::Send | Verb::Post | Verb::Grant | Verb::Pay)
         || call.of_role(Role::Recipient).next().is_some();
     for u in &call.uses {
+        if u.role == Role::ReadPath {
+            let Some(path) = paths::resolve(&u.text, cx.workspace, cx.places) else { continue };
+            match state.file_label(&path).map(|l| l.confidentiality) {
+                Some(Confidentiality::Secret) => {
+                    raise(
+                        Payload::Secret,
+                        format!("{} was made from secrets", call::bounded(&path)),
+                    );
+                }
+                Some(Confidentiality::Private) => {
+                    raise(
+                        Payload::Private,
+                        format!("{} was made from private data", call::bounded(&path)),
+                    );
+                }
+                _ => {}
+            }
+            continue;
+        }
         if !matches!(
             u.role,
             Role::Text

@@ -41,7 +41,9 @@ pub mod sequence;
 pub mod session;
 pub mod settings;
 pub mod shell;
+pub mod trace;
 pub mod trust;
+pub mod whatif;
 pub mod words;
 
 pub use bundle::{Bundle, PolicyFile};

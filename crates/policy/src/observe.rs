@@ -8,6 +8,7 @@ use crate::facts::Target;
 use crate::infer::Offer;
 use crate::influence;
 use crate::provenance::{Seen, secrets};
+use crate::sequence::{Event, Forget};
 use crate::session::SessionState;
 use crate::trust::{SessionKind, Trust};
 use seawall_model::label::{Confidentiality, Integrity, Label};
@@ -87,7 +88,7 @@ pub fn observe(bundle: &Bundle, state: &mut SessionState, seen: &Observation, no
             words(bundle, state, origin, text, conversation.as_deref());
         }
         Observation::Result { call_id, origin, tool, params, text, is_error: _ } => {
-            result(bundle, state, call_id, origin, tool, params, text);
+            result(bundle, state, call_id, origin, tool, params, text, now_ms);
         }
         Observation::Tools { tools } => {
             for offer in tools {
@@ -102,7 +103,7 @@ pub fn observe(bundle: &Bundle, state: &mut SessionState, seen: &Observation, no
                 .with(call::bounded(category));
             let label = label.as_ref().map_or_else(|| base.clone(), |l| l.join(&base));
             state.see(&label, category);
-            remember(state, text, &label, &Yields::default(), true, false, category);
+            remember(state, text, &label, &Yields::default(), [true, false, false], category);
         }
         Observation::Answer { key, scope, digest, expires_ms } => match scope {
             Some(scope) => {
@@ -113,6 +114,7 @@ pub fn observe(bundle: &Bundle, state: &mut SessionState, seen: &Observation, no
                     expires_ms: *expires_ms,
                 };
                 state.grants.add(grant, now_ms);
+                bundle.sequences().forget(&mut state.sequences, Forget::Approval);
             }
             None => {
                 state.grants.revoke(key);
@@ -165,17 +167,20 @@ fn words(
             "unknown sender"
         });
         state.see(&label, if channel.is_empty() { "message" } else { channel });
-        remember(state, text, &label, &Yields::default(), true, false, "message");
+        remember(state, text, &label, &Yields::default(), [true, false, false], "message");
         return;
     }
     let integrity = if trust == Trust::Owner { Integrity::Operator } else { Integrity::Listed };
     let label = Label::new(integrity, Confidentiality::Internal);
     state.see(&label, "words");
     state.words.add(text);
-    let words = state.words.clone();
+    bundle.sequences().forget(&mut state.sequences, Forget::Words);
+    let words = std::mem::take(&mut state.words);
     state.memory.reconsider(&words);
+    state.words = words;
 }
 
+#[expect(clippy::too_many_arguments, reason = "the fields of one observation")]
 fn result(
     bundle: &Bundle,
     state: &mut SessionState,
@@ -184,51 +189,14 @@ fn result(
     tool: &str,
     params: &Value,
     text: &str,
+    now_ms: u64,
 ) {
     let places = &bundle.settings().places;
     let workspace = origin.workspace.clone().unwrap_or_else(|| places.workspace.clone());
     let call =
         ToolCall { tool: tool.to_owned(), params: params.clone(), derived_paths: Vec::new() };
-    let (yields, verbs, document, named, source, writes_only) = {
-        let lookup =
-            |name: &str| bundle.catalogue().get(name).or_else(|| state.offers.get(name)).cloned();
-        let cx = Surroundings { places, workspace: &workspace, lookup: &lookup };
-        let analysed = call::analyse(&call, &cx);
-        // The result of an envelope is that of the call inside.
-        let inner = analysed.inner.as_deref().unwrap_or(&analysed);
-        let document =
-            inner.verbs.iter().any(|v| matches!(v, Verb::Fetch | Verb::Run | Verb::Browser))
-                || inner.uses.iter().any(|u| matches!(u.role, Role::Url | Role::ReadPath));
-        let named = inner
-            .uses
-            .iter()
-            .filter(|u| matches!(u.role, Role::Url | Role::ReadPath | Role::Object))
-            .any(|u| {
-                influence::origin(&u.text, u.role, &u.param, inner.tool, state, bundle.settings())
-                    == Target::User
-            });
-        let writes_only = inner.verbs.iter().all(|v| {
-            v.consequential()
-                && !matches!(
-                    v,
-                    Verb::Run
-                        | Verb::Type
-                        | Verb::Unknown
-                        | Verb::Browser
-                        | Verb::Computer
-                        | Verb::Node
-                )
-        });
-        (
-            inner.yields.clone(),
-            inner.verbs.clone(),
-            document,
-            named,
-            inner.tool.to_owned(),
-            writes_only,
-        )
-    };
-    let _ = verbs;
+    let Source { yields, verbs, document, named, searched, tool, writes_only } =
+        source_of(bundle, state, &call, &workspace);
     let open = state.closed(call_id);
     let mut label = Label::new(yields.integrity, yields.confidentiality);
     if !yields.category.is_empty() {
@@ -249,8 +217,73 @@ fn result(
     if writes_only && open.is_some() && !state.is_outside() {
         label.integrity = label.integrity.max(Integrity::Workspace);
     }
-    state.see(&label, &source);
-    remember(state, text, &label, &yields, document, named, &source);
+    for verb in verbs {
+        bundle.sequences().advance(&mut state.sequences, Event::after(verb, &label), now_ms);
+    }
+    state.see(&label, &tool);
+    remember(state, text, &label, &yields, [document, named, searched], &tool);
+}
+
+/// What is known of a result before it is read.
+struct Source {
+    yields: Yields,
+    verbs: Vec<Verb>,
+    /// A document as it stands, in which structure means nothing.
+    document: bool,
+    /// The person named the document.
+    named: bool,
+    /// It answers a search for the person's own words.
+    searched: bool,
+    /// The tool that gave it; for an envelope, the one inside.
+    tool: String,
+    /// The call only acted.
+    writes_only: bool,
+}
+
+fn source_of(bundle: &Bundle, state: &SessionState, call: &ToolCall, workspace: &str) -> Source {
+    let places = &bundle.settings().places;
+    let lookup =
+        |name: &str| bundle.catalogue().get(name).or_else(|| state.offers.get(name)).cloned();
+    let analysed = call::analyse(call, &Surroundings { places, workspace, lookup: &lookup });
+    let inner = analysed.inner.as_deref().unwrap_or(&analysed);
+    let is_document = |v: &Verb| matches!(v, Verb::Fetch | Verb::Run | Verb::Browser);
+    let named = inner
+        .uses
+        .iter()
+        .filter(|u| matches!(u.role, Role::Url | Role::ReadPath | Role::Object))
+        .any(|u| {
+            influence::origin(&u.text, u.role, &u.param, inner.tool, state, bundle.settings())
+                == Target::User
+        });
+    Source {
+        document: inner.verbs.iter().any(is_document)
+            || inner.uses.iter().any(|u| matches!(u.role, Role::Url | Role::ReadPath)),
+        named,
+        searched: inner.of_role(Role::Query).next().is_some()
+            && inner.of_role(Role::Query).all(|u| asked_for(&u.text, state)),
+        writes_only: inner.verbs.iter().all(|v| {
+            v.consequential()
+                && !matches!(
+                    v,
+                    Verb::Run
+                        | Verb::Type
+                        | Verb::Unknown
+                        | Verb::Browser
+                        | Verb::Computer
+                        | Verb::Node
+                )
+        }),
+        yields: inner.yields.clone(),
+        verbs: inner.verbs.clone(),
+        tool: inner.tool.to_owned(),
+    }
+}
+
+/// Whether a query says nothing but what the person said.
+fn asked_for(query: &str, state: &SessionState) -> bool {
+    let folded = crate::words::fold(query);
+    folded.len() >= 4
+        && (state.words.name(&folded) || folded.split(' ').all(|word| state.words.name(word)))
 }
 
 fn remember(
@@ -258,11 +291,10 @@ fn remember(
     text: &str,
     label: &Label,
     yields: &Yields,
-    document: bool,
-    named: bool,
+    [document, named, searched]: [bool; 3],
     tool: &str,
 ) {
-    let words = state.words.clone();
+    let words = std::mem::take(&mut state.words);
     state.memory.observe(
         Seen {
             text,
@@ -271,8 +303,10 @@ fn remember(
             directory: yields.directory,
             document,
             named,
+            searched,
             tool,
         },
         &words,
     );
+    state.words = words;
 }

@@ -46,6 +46,8 @@ enum Command {
     Fsworker,
     /// Look at skills, decide about them, keep to the decision.
     Skill(cmd::skill::Args),
+    /// Check, test, explain, compare, suggest and replay policies.
+    Policy(cmd::policy::Args),
 }
 
 fn main() -> ExitCode {
@@ -65,5 +67,6 @@ fn main() -> ExitCode {
         Command::Completions(args) => cmd::completions::run::<Cli>(&args),
         Command::Fsworker => cmd::fsworker::run(),
         Command::Skill(args) => cmd::skill::run(&args),
+        Command::Policy(args) => cmd::policy::run(&args),
     }
 }

@@ -38,6 +38,10 @@ const BELIEVED: u8 = 16;
 const DELEGATED: u8 = 32;
 /// The only link of a record that the person's words single out.
 const ONLY: u8 = 64;
+/// A field of one of few records that a search for the person's own words found.
+const FOUND: u8 = 128;
+/// A search that finds more than this singles nothing out.
+const FEW: usize = 8;
 
 /// One record, for words that come later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,6 +115,8 @@ pub struct Seen<'a> {
     pub document: bool,
     /// Whether the document itself was named by the person (its address or name).
     pub named: bool,
+    /// Whether it answers a search for the person's own words.
+    pub searched: bool,
     /// The tool that gave it.
     pub tool: &'a str,
 }
@@ -138,8 +144,9 @@ impl Memory {
         let records = if seen.document { None } else { records::read(text) };
         match records {
             Some(records) => {
+                let found = seen.searched && records.len() <= FEW;
                 for record in &records {
-                    self.record(record, &seen, words);
+                    self.record(record, &seen, words, found);
                 }
             }
             None => self.prose(text, &seen, words, seen.named),
@@ -171,7 +178,7 @@ impl Memory {
         }
     }
 
-    fn record(&mut self, record: &Record, seen: &Seen<'_>, words: &Words) {
+    fn record(&mut self, record: &Record, seen: &Seen<'_>, words: &Words, found: bool) {
         let names: Vec<String> = record
             .fields
             .iter()
@@ -202,6 +209,9 @@ impl Memory {
             }
             if named {
                 flags |= NAMED;
+            }
+            if found {
+                flags |= FOUND;
             }
             let whole = hash(&key(&field.value));
             self.note(whole, flags);
@@ -285,6 +295,13 @@ impl Memory {
         } else {
             Target::Outside
         }
+    }
+
+    /// Whether a value is a field of one of few records that a search for the person's own words
+    /// found.
+    #[must_use]
+    pub fn found(&self, value: &str) -> bool {
+        self.values.get(&hash(&key(value))).is_some_and(|f| f & FOUND != 0)
     }
 
     /// Whether an id was seen among the kind of thing that a parameter of a tool means: the kinds
@@ -453,6 +470,7 @@ mod tests {
             directory: false,
             document: false,
             named: false,
+            searched: false,
             tool: "",
         }
     }

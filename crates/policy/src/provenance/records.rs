@@ -79,7 +79,7 @@ impl Field {
 /// Reads a result as records. `None` when it has no structure.
 #[must_use]
 pub fn read(text: &str) -> Option<Vec<Record>> {
-    let trimmed = text.trim();
+    let trimmed = unwrap(text);
     if trimmed.is_empty() || trimmed.len() > MAX_TEXT {
         return None;
     }
@@ -92,6 +92,27 @@ pub fn read(text: &str) -> Option<Vec<Record>> {
         return finish(out);
     }
     yaml(trimmed)
+}
+
+/// Takes off the marks that gateways and models' hosts put around outside content: a first and a
+/// last line of their own, or doubled brackets. What is inside is judged the same without them.
+fn unwrap(text: &str) -> &str {
+    let mut text = text.trim();
+    if text.starts_with("<<<")
+        && let Some((first, rest)) = text.split_once('\n')
+        && first.trim_end().ends_with(">>>")
+    {
+        text = rest.trim();
+        if let Some((body, last)) = text.rsplit_once('\n')
+            && last.trim_start().starts_with("<<<")
+        {
+            text = body.trim();
+        }
+    }
+    match text.strip_prefix("<<").and_then(|t| t.strip_suffix(">>")) {
+        Some(inner) => inner.trim(),
+        None => text,
+    }
 }
 
 fn finish(mut records: Vec<Record>) -> Option<Vec<Record>> {
@@ -245,6 +266,14 @@ mod tests {
         let senders: Vec<_> = records[0].fields.iter().filter(|f| f.key == "sender").collect();
         assert_eq!(senders.len(), 1);
         assert_eq!(senders[0].value, "ann@x.org");
+    }
+
+    #[test]
+    fn marks_around_outside_content_are_taken_off() {
+        let wrapped =
+            "<<<EXTERNAL_UNTRUSTED_CONTENT id=\"1\">>>\n{\"name\": \"Ann\"}\n<<<END id=\"1\">>>";
+        assert_eq!(read(wrapped).unwrap()[0].fields[0].value, "Ann");
+        assert_eq!(read("<<- name: Ann>>").unwrap()[0].fields[0].value, "Ann");
     }
 
     #[test]

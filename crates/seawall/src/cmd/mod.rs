@@ -10,6 +10,7 @@ pub(crate) mod egress;
 pub(crate) mod events;
 pub(crate) mod fsworker;
 pub(crate) mod guard;
+pub(crate) mod policy;
 pub(crate) mod sandbox;
 pub(crate) mod skill;
 pub(crate) mod start;
