@@ -8,7 +8,9 @@
 use clap::Subcommand;
 use seawall_model::{Action, ActionKind, Decision, Effect, Origin, Requester, ToolCall};
 use seawall_policy::trace::{self, Kind};
-use seawall_policy::{Bundle, Observation, PolicyFile, SessionState, decide_fully, observe, whatif};
+use seawall_policy::{
+    Bundle, Observation, PolicyFile, SessionState, decide_fully, observe, whatif,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,9 +151,8 @@ pub(crate) fn policy_files(paths: &[PathBuf]) -> Result<Vec<PolicyFile>, String>
 
 /// Loads a policy, or says everything that is wrong with it.
 pub(crate) fn load(paths: &[PathBuf]) -> Result<Bundle, String> {
-    Bundle::load(&policy_files(paths)?).map_err(|errors| {
-        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    })
+    Bundle::load(&policy_files(paths)?)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 fn check(paths: &[PathBuf]) -> Result<bool, String> {
@@ -303,8 +304,8 @@ fn recorded(path: &Path) -> Result<Vec<Recorded>, String> {
     let text = read_text(path)?;
     let mut out = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-        let line: Line = serde_json::from_str(line)
-            .map_err(|e| format!("{}:{}: {e}", path.display(), i + 1))?;
+        let line: Line =
+            serde_json::from_str(line).map_err(|e| format!("{}:{}: {e}", path.display(), i + 1))?;
         let detail = match line.detail {
             Some(detail) if detail.action.is_some() || detail.observation.is_some() => detail,
             _ => line.bare,
@@ -315,7 +316,10 @@ fn recorded(path: &Path) -> Result<Vec<Recorded>, String> {
 }
 
 /// Decisions of a policy over recorded events, one per action.
-fn decisions(bundle: &Bundle, events: &[Recorded]) -> Vec<(String, Option<Decision>, seawall_model::Verdict)> {
+fn decisions(
+    bundle: &Bundle,
+    events: &[Recorded],
+) -> Vec<(String, Option<Decision>, seawall_model::Verdict)> {
     let mut sessions: BTreeMap<String, SessionState> = BTreeMap::new();
     let mut out = Vec::new();
     for event in events {

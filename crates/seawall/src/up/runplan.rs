@@ -98,8 +98,7 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
     plan.slot = slot;
     plan.home = context.home.to_string_lossy().into_owned();
     // What is held in a workspace is held by whatever folder of it the gateway names.
-    plan.roots =
-        context.workspaces.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
+    plan.roots = context.workspaces.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
     if order.network {
         plan.egress = Some(PROXY_PORT);
         let url = format!("http://127.0.0.1:{PROXY_PORT}");
