@@ -124,7 +124,7 @@ fn message(name: &str, class: Class, who: &Principal, why: &str, instead: Option
         ),
         Class::Read | Class::Chat | Class::Operator => format!(
             "Seawall: `{name}` is refused: it needs a token of role {}, and `{}` has role {} ({why}). \
-             An operator makes one with `seawall token create NAME --role {}`.",
+             An operator makes one with `seawall token create --name NAME --role {}`.",
             class.as_str(),
             who.name,
             who.role.as_str(),

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     };
     let outcome = up::prepare(&args.choice).and_then(|prepared| {
         if args.check {
-            up::check(&prepared)?;
+            up::check_thoroughly(&prepared)?;
             say("everything that can be checked without starting is in order");
             return Ok(());
         }

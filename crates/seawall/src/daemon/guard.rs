@@ -371,7 +371,7 @@ fn decision_event(action: &Action, verdict: &seawall_model::Verdict) -> Event {
         .detail(json!({
             "tool": tool,
             "rules": rules,
-            "effects": verdict.effects,
+            "effects": verdict.effects.iter().map(for_log).collect::<Vec<_>>(),
             "digest": verdict.permit.as_ref().map(|permit| &permit.digest),
             "requester": action.origin.requester,
         }));
@@ -379,6 +379,24 @@ fn decision_event(action: &Action, verdict: &seawall_model::Verdict) -> Event {
     event.session_key = Some(action.origin.session_key.clone());
     event.call_id = Some(action.call_id.clone());
     event
+}
+
+/// An effect without what a URL can carry in secret: its user part, its query and its fragment.
+fn for_log(effect: &seawall_model::Effect) -> seawall_model::Effect {
+    let mut effect = effect.clone();
+    if let seawall_model::Effect::Request { url: Some(url), .. } = &mut effect {
+        let plain = url.split(['?', '#']).next().unwrap_or_default();
+        *url = match plain.split_once("://") {
+            Some((scheme, rest)) => {
+                let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+                let host = authority.rsplit('@').next().unwrap_or(authority);
+                format!("{scheme}://{host}/{path}")
+            }
+            None => plain.rsplit('@').next().unwrap_or(plain).to_owned(),
+        };
+        *url = url.chars().take(256).collect();
+    }
+    effect
 }
 
 fn question(action: &Action, verdict: &seawall_model::Verdict) -> Ask {
@@ -415,5 +433,31 @@ async fn send(answers: &mpsc::Sender<Vec<u8>>, frame: &ToPlugin) {
         // A closed channel means that the plugin is gone; it blocks the call by itself.
         Ok(bytes) => drop(answers.send(bytes).await),
         Err(e) => tracing::error!(error = %e, "answer not sent"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seawall_model::Effect;
+
+    #[test]
+    fn a_url_in_the_log_holds_no_secret() {
+        for (url, logged) in [
+            ("https://u:hunter2@a.test/x?api_key=hunter2#hunter2", "https://a.test/x"),
+            ("https://a.test", "https://a.test/"),
+            ("u:hunter2@a.test", "a.test"),
+        ] {
+            let effect = Effect::Request {
+                host: "a.test".into(),
+                port: None,
+                url: Some(url.into()),
+                sends: true,
+            };
+            let Effect::Request { url: Some(seen), .. } = for_log(&effect) else {
+                panic!("no url")
+            };
+            assert_eq!(seen, logged);
+        }
     }
 }

@@ -144,6 +144,8 @@ impl Planes {
     /// Serves a started gateway: its egress listener, the way to its port, its forwards.
     pub(crate) fn gateway_up(&self, up: &GatewayUp, fds: Vec<OwnedFd>) -> Result<(), String> {
         self.gateway_gone();
+        *lock(&self.closed_because) =
+            Some("the gateway is starting; its plugin has not reported yet".to_owned());
         let mut fds = fds.into_iter();
         let (Some(egress), Some(factory)) = (fds.next(), fds.next()) else {
             return Err("the supervisor passed no sockets of the gateway".into());

@@ -95,9 +95,11 @@ impl Tickets {
         now_ms: u64,
     ) -> Result<Option<String>, String> {
         let call_id = match request.purpose {
-            // OpenClaw's own scripts for its file tools. They run with the rights of a run of this
-            // session and no more, and the file tools' calls are decided on their own.
-            RunPurpose::Files | RunPurpose::FileWorker => None,
+            // The worker has no command of its own: it does file operations in the session's sandbox
+            // with the rights of a run and no more, and the file tools' calls are decided.
+            RunPurpose::FileWorker => None,
+            // Shell text that nobody decided.
+            RunPurpose::Files => return Err("file scripts do not run: file tools use the session's worker".into()),
             RunPurpose::Exec => {
                 Some(self.take_allowed(&origin.session_key, &request.command, now_ms)?)
             }
@@ -223,7 +225,7 @@ mod tests {
     #[test]
     fn a_ticket_expires() {
         let mut tickets = Tickets::default();
-        tickets.issue(&origin("a"), request(RunPurpose::Files, "cat"), "t".into(), 0).unwrap();
+        tickets.issue(&origin("a"), request(RunPurpose::FileWorker, ""), "t".into(), 0).unwrap();
         assert!(tickets.redeem(&Claim::Ticket("t".into()), TICKET_FOR_MS).is_err());
     }
 

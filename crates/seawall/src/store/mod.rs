@@ -7,7 +7,9 @@
 //! Each row's hash covers its number, its body and the hash before it; signed checkpoints fix the
 //! chain in time, so that a rewritten or shortened log does not verify. What the chain cannot
 //! show is the loss of the newest rows after the last checkpoint by somebody who can write the
-//! database: `seawall events verify` says up to where the signature reaches.
+//! database: `seawall events verify` says up to where the signature reaches. Signatures count only
+//! when they are by the key whose public half stands beside the log; keep a copy of that file
+//! elsewhere to know that it is the same.
 
 mod chain;
 mod checkpoint;
@@ -17,6 +19,16 @@ mod writer;
 pub(crate) use checkpoint::LogKey;
 pub(crate) use query::{Filter, Reader};
 pub(crate) use writer::Store;
+
+/// Rows after which the head is signed again. A signature costs a fraction of a commit.
+const CHECKPOINT_EVERY: u64 = 256;
+
+/// Most events in one commit, so that one commit stays well below the plugin's deadline.
+const BATCH: usize = 512;
+
+/// Most rows between two checkpoints, and behind the newest, in a log that nobody shortened or
+/// wrote anew.
+const MAX_UNSIGNED: u64 = CHECKPOINT_EVERY + BATCH as u64;
 
 /// Largest body of one event in bytes. Particulars beyond this are replaced by a note: an
 /// attacker chooses what ends up in them.

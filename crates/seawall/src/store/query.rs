@@ -1,5 +1,6 @@
 //! The reading side: queries and verification, on a connection that cannot write.
 
+use super::MAX_UNSIGNED;
 use super::chain::{self, GENESIS, Hash};
 use super::checkpoint;
 use rusqlite::{Connection, OpenFlags, types::Value};
@@ -42,6 +43,8 @@ pub(crate) struct Verification {
 pub(crate) struct Reader {
     connection: Connection,
     path: PathBuf,
+    /// Public half of the log's key, from the file beside the log.
+    key: Option<Vec<u8>>,
 }
 
 impl Reader {
@@ -53,7 +56,9 @@ impl Reader {
         connection
             .execute_batch("PRAGMA query_only = ON; PRAGMA busy_timeout = 2000;")
             .map_err(|e| e.to_string())?;
-        Ok(Self { connection, path: path.to_owned() })
+        let key = std::fs::read_to_string(path.with_file_name("log.pub")).ok();
+        let key = key.and_then(|text| hex::decode(text.trim()).ok());
+        Ok(Self { connection, path: path.to_owned(), key })
     }
 
     /// Events that match, with their numbers.
@@ -148,7 +153,20 @@ impl Reader {
             }
             prev = expected;
             report.rows = seq;
+            if seq > report.signed_to.saturating_add(MAX_UNSIGNED) {
+                report.fault = Some(format!(
+                    "no checkpoint after row {}, where one must be",
+                    report.signed_to
+                ));
+                return Ok(report);
+            }
             while let Some(point) = checkpoints.next_if(|point| point.seq == seq) {
+                if self.key.as_deref() != Some(point.key.as_slice()) {
+                    report.fault = Some(format!(
+                        "the checkpoint at row {seq} is signed by another key than the one in `log.pub`"
+                    ));
+                    return Ok(report);
+                }
                 if point.hash != expected
                     || !checkpoint::verify(
                         &point.key,
@@ -163,6 +181,9 @@ impl Reader {
                 }
                 report.signed_to = seq;
             }
+        }
+        if report.rows > 0 && report.signed_to == 0 && report.fault.is_none() {
+            report.fault = Some("no row is signed".into());
         }
         if let Some(point) = checkpoints.next() {
             report.fault = Some(format!(

@@ -1,7 +1,7 @@
 //! The writing side: one thread, group commit.
 
 use super::chain::{self, GENESIS, Hash};
-use super::{LogKey, MAX_BODY, SCHEMA};
+use super::{BATCH, CHECKPOINT_EVERY, LogKey, MAX_BODY, SCHEMA};
 use rusqlite::{Connection, OpenFlags, params};
 use seawall_model::event::Appended;
 use seawall_model::{Event, EventLog, LogError, Plane, Severity};
@@ -13,12 +13,6 @@ use tokio::sync::{mpsc, oneshot};
 /// Events that may wait for the disk. Beyond this an appender waits: nothing is dropped, because
 /// what is not written is not allowed to happen.
 const QUEUE: usize = 4096;
-
-/// Most events in one commit, so that one commit stays well below the plugin's deadline.
-const BATCH: usize = 512;
-
-/// Rows between two signed checkpoints.
-const CHECKPOINT_EVERY: u64 = 1000;
 
 /// The log cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -353,6 +347,8 @@ mod tests {
             "DELETE FROM events WHERE seq = 4",
             "UPDATE events SET hash = zeroblob(32) WHERE seq = 3",
             "UPDATE checkpoints SET hash = zeroblob(32)",
+            "UPDATE checkpoints SET key = zeroblob(32)",
+            "DELETE FROM checkpoints",
         ];
         for statement in tamper {
             let dir = tempfile::tempdir().unwrap();
@@ -367,6 +363,45 @@ mod tests {
             let report = Reader::open(&path).unwrap().verify().unwrap();
             assert!(report.fault.is_some(), "not noticed: {statement}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_was_written_anew_by_somebody_else_is_found() {
+        let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for dir in [&ours, &theirs] {
+            let log = store(dir.path());
+            log.append(event(1)).await.unwrap();
+        }
+        std::fs::copy(theirs.path().join("events.db"), ours.path().join("events.db")).unwrap();
+        let report = Reader::open(&ours.path().join("events.db")).unwrap().verify().unwrap();
+        assert!(report.fault.unwrap().contains("another key"));
+    }
+
+    #[tokio::test]
+    async fn a_long_log_without_its_later_checkpoints_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Arc::new(store(dir.path()));
+        for n in 0..4 {
+            let tasks: Vec<_> = (0..300)
+                .map(|m| {
+                    let log = Arc::clone(&log);
+                    tokio::spawn(async move { log.append(event(n * 300 + m)).await.unwrap() })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        }
+        drop(log);
+        let path = dir.path().join("events.db");
+        assert_eq!(Reader::open(&path).unwrap().verify().unwrap().fault, None);
+        Connection::open(&path)
+            .unwrap()
+            .execute("DELETE FROM checkpoints WHERE seq > 300", [])
+            .unwrap();
+        assert!(
+            Reader::open(&path).unwrap().verify().unwrap().fault.unwrap().contains("no checkpoint")
+        );
     }
 
     #[tokio::test]

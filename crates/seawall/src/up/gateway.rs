@@ -2,6 +2,7 @@
 
 use super::Prepared;
 use crate::daemon::protocol::GatewayUp;
+use crate::deploy::Runtime;
 use crate::render::Facts;
 use crate::settings::Settings;
 use seawall_model::{Plane, PlaneStatus, Protection};
@@ -36,6 +37,11 @@ const KEY_ENDINGS: [&str; 3] = ["_API_KEY", "_BOT_TOKEN", "_APP_TOKEN"];
 /// tool run would be the operator.
 const NEVER: [&str; 4] =
     ["OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD", "NODE_OPTIONS", "LD_PRELOAD"];
+
+/// Processes and threads of the gateway. It starts a few dozen; a plugin that forks without end
+/// must not take the host along. Memory is left to the host's own killer, which takes the gateway
+/// before the guard.
+const GATEWAY_PIDS: u64 = 4096;
 
 /// A running gateway.
 pub(super) struct Gateway {
@@ -186,6 +192,14 @@ pub(crate) fn check(prepared: &Prepared) -> Result<(), String> {
     crate::daemon::check_settings(&prepared.settings, &prepared.facts)
 }
 
+/// Checks the deployment as far as possible without starting it: also whether OpenClaw takes the
+/// rendered configuration.
+pub(crate) fn check_thoroughly(prepared: &Prepared) -> Result<(), String> {
+    check(prepared)?;
+    probe(&std::env::temp_dir())?;
+    validate(&prepared.runtime, &prepared.rendered.config)
+}
+
 /// Tries the known ways out of a throw-away jail. Without namespaces nothing can be held, and
 /// nothing is started.
 pub(super) fn probe(scratch: &Path) -> Result<PlaneStatus, String> {
@@ -198,7 +212,10 @@ pub(super) fn probe(scratch: &Path) -> Result<PlaneStatus, String> {
     };
     let mut evidence: Vec<String> =
         mechanisms.iter().filter(|m| m.protection != Protection::Full).map(line).collect();
-    if worst == Protection::None {
+    // Limits need control groups that an ordinary user is often not given: without them a run can
+    // use up the machine, but not get out. Everything else has to be there.
+    let hole = mechanisms.iter().any(|m| m.protection == Protection::None && m.name != "limits");
+    if hole || mechanisms.is_empty() {
         return Err(format!(
             "this host cannot confine the gateway: {}; see `seawall sandbox probe`",
             evidence.join("; ")
@@ -210,7 +227,7 @@ pub(super) fn probe(scratch: &Path) -> Result<PlaneStatus, String> {
         .map(|m| m.name.as_str())
         .collect();
     evidence.push(format!("tried and held at start: {}", held.join(", ")));
-    Ok(PlaneStatus { plane: Plane::Kernel, protection: worst, evidence })
+    Ok(PlaneStatus { plane: Plane::Kernel, protection: worst.max(Protection::Partial), evidence })
 }
 
 /// Checks a plan for other facts and settings.
@@ -273,7 +290,7 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
         binary: text(&std::env::current_exe().map_err(|e| e.to_string())?)?,
         env: environment(prepared, settings),
         egress_port: prepared.frame.proxy_port,
-        limits: seawall_sandbox::spec::Limits::default(),
+        limits: seawall_sandbox::spec::Limits { pids: Some(GATEWAY_PIDS), ..Default::default() },
     };
     let mut spec = gateway_plan(&plan).map_err(|e| e.to_string())?;
     for forward in &facts.forwards {
@@ -318,13 +335,13 @@ pub(super) fn install_plugin(run_dir: &Path) -> Result<(), String> {
 }
 
 /// Asks the installed OpenClaw whether it takes a configuration.
-pub(super) fn validate(prepared: &Prepared, config: &Value) -> Result<(), String> {
+pub(super) fn validate(runtime: &Runtime, config: &Value) -> Result<(), String> {
     let dir =
         tempfile::Builder::new().prefix("seawall-check-").tempdir().map_err(|e| e.to_string())?;
     let path = dir.path().join("openclaw.json");
     std::fs::write(&path, config.to_string()).map_err(|e| e.to_string())?;
-    let output = std::process::Command::new(&prepared.runtime.node)
-        .arg(prepared.runtime.script())
+    let output = std::process::Command::new(&runtime.node)
+        .arg(runtime.script())
         .args(["config", "validate", "--json"])
         .env_clear()
         .env("PATH", "/usr/bin:/bin")

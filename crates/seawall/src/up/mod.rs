@@ -15,7 +15,7 @@ mod snapshot;
 mod state;
 
 pub(crate) use control::ask;
-pub(crate) use gateway::check;
+pub(crate) use gateway::check_thoroughly;
 pub(crate) use prepare::{Choice, Prepared, prepare, render_for};
 pub(crate) use snapshot::Snapshots;
 
@@ -73,6 +73,8 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
     let (requests, mut asked) = mpsc::channel::<Request>(16);
     tokio::spawn(control::serve(control, requests));
+    let (checked, mut to_install) =
+        mpsc::channel::<(state::Next, Result<(), String>, oneshot::Sender<Value>)>(4);
     let (claims, mut claimed) = mpsc::channel(64);
     let (news, mut heard) = mpsc::unbounded_channel();
     launcher::serve(&run_dir.join("run.sock"), &prepared, claims, news)?;
@@ -180,22 +182,34 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                 launcher::News::Started { run, session_key, listener } => guard.run_started(run, session_key, listener).await,
                 launcher::News::Ended { run, code, note } => guard.tell(&ToGuard::RunEnded { run, code, note }).await,
             },
-            Some(request) = asked.recv() => match request.question.get("cmd").and_then(Value::as_str) {
-                Some("apply") => {
-                    let answer = state.apply();
-                    if answer.is_ok() {
+            Some((next, verdict, reply)) = to_install.recv() => {
+                let value = match verdict.and_then(|()| state.install(next)) {
+                    Ok(changes) => {
                         // Guard and gateway both read the new snapshot by starting anew.
                         guard.tell(&ToGuard::Stop).await;
                         if let Some(gateway) = gateway.as_mut() {
                             gateway.stop(state.prepared.settings.gateway.stop_timeout_s);
                         }
+                        json!({ "ok": true, "changes": changes })
                     }
-                    let value = match answer {
-                        Ok(changes) => json!({ "ok": true, "changes": changes }),
-                        Err(why) => json!({ "ok": false, "error": why }),
-                    };
-                    let _ = request.reply.send(value);
-                }
+                    Err(why) => json!({ "ok": false, "error": why }),
+                };
+                let _ = reply.send(value);
+            },
+            Some(request) = asked.recv() => match request.question.get("cmd").and_then(Value::as_str) {
+                Some("apply") => match state.next_snapshot() {
+                    // OpenClaw takes seconds to say whether it accepts a configuration; the loop
+                    // goes on meanwhile.
+                    Ok(next) => {
+                        let runtime = state.prepared.runtime.clone();
+                        let checked = checked.clone();
+                        tokio::task::spawn_blocking(move || {
+                            let verdict = gateway::validate(&runtime, &next.rendered.config);
+                            let _ = checked.blocking_send((next, verdict, request.reply));
+                        });
+                    }
+                    Err(why) => drop(request.reply.send(json!({ "ok": false, "error": why }))),
+                },
                 Some("status") => {
                     let own = state.status(gateway.as_ref(), guard.pid());
                     let (reply, answer) = oneshot::channel();

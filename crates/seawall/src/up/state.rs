@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Gateway starts in a row that may end before the plugin reports. Then the fault is in the
-/// configuration or the installation, and trying on would only hide it.
-const FAILED_STARTS: u32 = 3;
+/// configuration or the installation, and trying on would only hide it. More than a few, because
+/// OpenClaw gives up by itself on a machine that is too busy for its own start-up lease.
+const FAILED_STARTS: u32 = 5;
 
 /// Waits between restarts: quick for a crash, slow for a gateway that crashes all the time.
 pub(super) struct Backoff(u32);
@@ -40,6 +41,15 @@ pub(super) enum AfterEnd {
     },
     /// It will not start.
     GiveUp(String),
+}
+
+/// A snapshot on its way.
+pub(super) struct Next {
+    settings: crate::settings::Settings,
+    loaded: crate::deploy::LoadedConfig,
+    facts: crate::render::Facts,
+    frame: crate::render::Frame,
+    pub(super) rendered: crate::render::Rendered,
 }
 
 /// See the module.
@@ -140,8 +150,8 @@ impl State {
         ))
     }
 
-    /// Brings a later edit of the user's configuration in. A bad one changes nothing.
-    pub(super) fn apply(&mut self) -> Result<Value, String> {
+    /// Renders a later edit of the user's configuration. Changes nothing.
+    pub(super) fn next_snapshot(&self) -> Result<Next, String> {
         let home = &self.prepared.home;
         let settings = crate::settings::Settings::load(&home.settings())?;
         let deployment = &self.prepared.deployment;
@@ -156,14 +166,18 @@ impl State {
         }
         crate::daemon::check_settings(&settings, &facts)?;
         super::gateway::check_plan(&self.prepared, &facts, &settings)?;
-        super::gateway::validate(&self.prepared, &rendered.config)?;
-        self.snapshots.install(&rendered, &facts)?;
-        let changes = serde_json::to_value(&rendered.changes).unwrap_or(Value::Null);
-        self.prepared.settings = settings;
-        self.prepared.facts = facts;
-        self.prepared.frame = frame;
-        self.prepared.loaded = loaded;
-        self.prepared.rendered = rendered;
+        Ok(Next { settings, loaded, facts, frame, rendered })
+    }
+
+    /// Puts a checked snapshot in place and returns what differs from the user's configuration.
+    pub(super) fn install(&mut self, next: Next) -> Result<Value, String> {
+        self.snapshots.install(&next.rendered, &next.facts)?;
+        let changes = serde_json::to_value(&next.rendered.changes).unwrap_or(Value::Null);
+        self.prepared.settings = next.settings;
+        self.prepared.facts = next.facts;
+        self.prepared.frame = next.frame;
+        self.prepared.loaded = next.loaded;
+        self.prepared.rendered = next.rendered;
         self.applying = true;
         self.applying_guard = true;
         self.failed_starts = 0;
