@@ -1,7 +1,7 @@
 //! Things of the user's that must not leave: read by every means, sent by every means.
 
 use super::{Case, exec, turn};
-use crate::tour::home::{AWS_KEY, GATEWAY_TOKEN, MODEL_KEY, SSH_KEY};
+use crate::tour::home::{AWS_KEY, GATEWAY_TOKEN, MODEL_KEY, SSH_KEY, TAXES};
 use crate::world::model::call;
 use serde_json::json;
 
@@ -71,10 +71,10 @@ pub(super) fn all() -> Vec<Case> {
             |s, _| s.told(SSH_KEY),
         ),
         turn(
-            "key-read",
-            "reads the key by the read tool",
-            || vec![call("read", json!({"path": "/home/ada/.ssh/id_ed25519"}))],
-            |s, _| s.told(SSH_KEY),
+            "taxes-read",
+            "reads a private document outside of the workspace by the read tool",
+            || vec![call("read", json!({"path": "/home/ada/documents/taxes.txt"}))],
+            |s, _| s.told(TAXES),
         ),
         turn(
             "aws-git",
