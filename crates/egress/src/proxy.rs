@@ -33,6 +33,9 @@ use tokio::time::timeout;
 /// refused a thousand times a second must not hold memory for it.
 const MAX_WAITING: usize = 4096;
 
+/// How long observations are gathered before they are written together.
+const OBSERVE_EVERY: Duration = Duration::from_millis(25);
+
 /// Addresses of one look-up that are tried.
 const MAX_DIALS: usize = 4;
 
@@ -476,12 +479,13 @@ impl Proxy {
             addresses: addresses.clone(),
             how,
         };
-        *lock(&connection.held) = Some(held.clone());
+        let how = held.how.clone();
+        *lock(&connection.held) = Some(held);
         // From here a reload or a closing gate finds it. One that came in between did not.
         self.check_gate()?;
         let now = self.policy();
         if !Arc::ptr_eq(&policy, &now) {
-            let rule = now.judge(identity, target, held.how.how())?;
+            let rule = now.judge(identity, target, how.how())?;
             now.judge_addresses(rule, target, &addresses)?;
         }
         let (rule, carries) = admitted;
@@ -590,7 +594,14 @@ impl Proxy {
         let log = Arc::clone(&self.log);
         tokio::spawn(async move {
             let mut batch = Vec::new();
-            while events.recv_many(&mut batch, 256).await > 0 {
+            while events.recv_many(&mut batch, MAX_WAITING).await > 0 {
+                // Nobody waits for these: a moment later there are more for the same flush.
+                tokio::time::sleep(OBSERVE_EVERY).await;
+                while batch.len() < MAX_WAITING
+                    && let Ok(event) = events.try_recv()
+                {
+                    batch.push(event);
+                }
                 let results = join_all(batch.drain(..).map(|event| log.append(event))).await;
                 let failed = results.iter().filter(|r| r.is_err()).count() as u64;
                 if failed > 0

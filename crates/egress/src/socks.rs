@@ -36,12 +36,14 @@ pub fn greeting(bytes: &[u8], method: u8) -> Result<Option<(bool, usize)>, Socks
     Ok(rest.get(..count).map(|methods| (methods.contains(&method), 2 + count)))
 }
 
+/// User, password, and length of the message.
+pub type Proof<'a> = (&'a [u8], &'a [u8], usize);
+
 /// User, password and length of the proof. `None` when it is not complete.
 ///
 /// # Errors
 /// When it is not one.
-#[expect(clippy::type_complexity, reason = "two slices and a length, named in the text above")]
-pub fn proof(bytes: &[u8]) -> Result<Option<(&[u8], &[u8], usize)>, SocksError> {
+pub fn proof(bytes: &[u8]) -> Result<Option<Proof<'_>>, SocksError> {
     let &[version, user_len, ref rest @ ..] = bytes else { return Ok(None) };
     if version != 1 {
         return Err(SocksError("the version of the proof is not 1"));

@@ -1,4 +1,14 @@
 //! The rules against the real nftables, in a network namespace of the test's own.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::large_futures,
+    reason = "a failing test should stop at once"
+)]
 
 use seawall_egress::enforce::{Enforcement, Subject, counters};
 use std::io::Write;

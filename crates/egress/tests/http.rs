@@ -1,4 +1,14 @@
 //! Plain requests, tunnels, and what is judged again for each of them.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::large_futures,
+    reason = "a failing test should stop at once"
+)]
 
 mod common;
 use common::*;

@@ -34,7 +34,7 @@ pub(super) fn each(bytes: &[u8], scan: &mut dyn FnMut(&'static str, &[u8]) -> bo
     let mut at = 0;
     while at < bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
-        let len = rest.iter().take_while(|b| CLASS[usize::from(**b)] != 0).count();
+        let len = rest.iter().take_while(|b| in_run(**b)).count();
         let run = rest.get(..len).unwrap_or_default();
         if len >= MIN_RUN && run_holds(run, scan) {
             return true;
@@ -44,19 +44,10 @@ pub(super) fn each(bytes: &[u8], scan: &mut dyn FnMut(&'static str, &[u8]) -> bo
     false
 }
 
-/// 0 for a byte that ends a run.
-const CLASS: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut i = 0;
-    while i < 256 {
-        let b = i as u8;
-        if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'=') {
-            table[i] = 1;
-        }
-        i += 1;
-    }
-    table
-};
+/// Whether a byte belongs to a run of encoded text.
+fn in_run(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'=')
+}
 
 fn run_holds(run: &[u8], scan: &mut dyn FnMut(&'static str, &[u8]) -> bool) -> bool {
     let hex_len = run.iter().take_while(|b| b.is_ascii_hexdigit()).count();

@@ -162,7 +162,7 @@ fn private_key(bytes: &[u8], _: usize, end: usize) -> bool {
     let line = bytes.get(end..).unwrap_or_default();
     let line = line.get(..line.len().min(48)).unwrap_or_default();
     memchr::memmem::find(line, b"PRIVATE KEY").is_some()
-        && !memchr::memmem::find(line, b"\n").is_some_and(|at| at < 11)
+        && memchr::memmem::find(line, b"\n").is_none_or(|at| at >= 11)
 }
 
 /// `SG.` 22 `.` 43.

@@ -54,6 +54,8 @@ impl Need {
             "ports": [self.port.to_string()],
             "protocols": [if self.tls { "tls" } else { "http" }],
             "zones": ["gateway"],
+            // The model and its own key go there: a scan could only break turns.
+            "carries": if self.tls { vec![] } else { vec!["*"] },
             "reason": "named in the OpenClaw configuration",
         })
     }
