@@ -10,6 +10,18 @@
     reason = "a failing test should stop at once"
 )]
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a test or an example stops at the first surprise"
+)]
+
 use seawall_egress::enforce::{Enforcement, Subject, counters};
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,4 +1,16 @@
 //! Shows what the shell analysis makes of its arguments, one text each.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a test or an example stops at the first surprise"
+)]
 #![expect(clippy::print_stdout, reason = "the purpose of an example is to print")]
 
 use seawall_policy::shell::{Limits, ShellContext, analyze};

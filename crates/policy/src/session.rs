@@ -143,13 +143,14 @@ impl SessionState {
 
     /// Remembers that a file is not what its place says.
     pub fn label_file(&mut self, path: &str, label: Label) {
-        if self.files.len() >= MAX_FILES && !self.files.contains_key(path) {
-            if let Some((_, label)) = self.files.pop_first() {
-                self.forgotten = Some(match &self.forgotten {
-                    Some(old) => old.join(&label),
-                    None => label,
-                });
-            }
+        if self.files.len() >= MAX_FILES
+            && !self.files.contains_key(path)
+            && let Some((_, label)) = self.files.pop_first()
+        {
+            self.forgotten = Some(match &self.forgotten {
+                Some(old) => old.join(&label),
+                None => label,
+            });
         }
         match self.files.get_mut(path) {
             // An overwritten file holds what was written now; a file that was appended to holds

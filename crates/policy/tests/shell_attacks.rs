@@ -1,6 +1,18 @@
 //! Command lines that do harm, each with the effect that must not be missed, and ordinary ones
 //! that must not be opaque.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a test or an example stops at the first surprise"
+)]
+
 use seawall_model::Effect;
 use seawall_policy::shell::{Analysis, Limits, ShellContext, Sink, Source, analyze};
 use std::collections::BTreeMap;

@@ -2,6 +2,18 @@
 //! `SEAWALL_SHELL_DIFF` (60 unless told); `cargo run -p seawall-policy --example shell_diff -- N`
 //! runs more and prints the figures.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a test or an example stops at the first surprise"
+)]
+
 #[path = "support/grammar.rs"]
 mod grammar;
 #[path = "support/real_shell.rs"]

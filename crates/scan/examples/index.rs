@@ -1,6 +1,18 @@
 //! Builds the index of known skills: `cargo run -p seawall-scan --example index -- PUBLISHER DIR >
 //! content/scan/index.json`. `DIR` holds one folder per skill. The index keeps hashes, no text.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a test or an example stops at the first surprise"
+)]
+
 use seawall_scan::Index;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

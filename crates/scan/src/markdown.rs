@@ -27,10 +27,6 @@ pub(crate) struct Block {
     pub(crate) language: String,
     /// Index into [`Document::sections`].
     pub(crate) section: usize,
-    /// Behind `>`.
-    pub(crate) quoted: bool,
-    /// Starts as a list item.
-    pub(crate) item: bool,
     pub(crate) concepts: Concepts,
     /// Folded text of prose, comments and tables.
     pub(crate) folded: String,
@@ -88,8 +84,6 @@ impl Builder<'_> {
             text,
             language,
             section: self.out.sections.len().saturating_sub(1),
-            quoted: self.quoted,
-            item: self.item,
             concepts,
             folded,
         });

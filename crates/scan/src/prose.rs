@@ -190,8 +190,8 @@ impl<'a> Prose<'a, '_> {
         let demanded = here.has(C::Necessity) || program;
         let tool = self.tool(document, index, block, url);
         let used = tool.as_deref().is_none_or(|t| self.used(t));
-        let impostor = tool.as_deref().is_some_and(|t| platform_name(t))
-            || (platform_name(&url.host) && demanded);
+        let impostor =
+            tool.as_deref().is_some_and(platform_name) || (platform_name(&url.host) && demanded);
         let runs = near.has(C::Run);
         let shown = tool.clone().unwrap_or_else(|| "a program".into());
         if impostor && (demanded || runs) && is_requirement(document, index) {
@@ -529,8 +529,8 @@ fn word_in(text: &str, word: &str) -> bool {
     }
     let wordy = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
     text.match_indices(word).take(200).any(|(at, _)| {
-        !(at > 0 && wordy(text.as_bytes().get(at - 1)))
-            && !wordy(text.as_bytes().get(at + word.len()))
+        let begins = at == 0 || !wordy(text.as_bytes().get(at - 1));
+        begins && !wordy(text.as_bytes().get(at + word.len()))
     })
 }
 

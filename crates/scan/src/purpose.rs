@@ -144,24 +144,22 @@ pub(crate) fn front_matter(text: &str) -> BTreeMap<String, String> {
     let mut current: Option<String> = None;
     for line in text.lines() {
         let indented = line.starts_with([' ', '\t']);
-        if !indented {
-            if let Some((key, value)) = line.split_once(':') {
-                let key = key.trim().trim_matches('"').to_ascii_lowercase();
-                let value = value.trim();
-                let block = matches!(value, "|" | ">" | "|-" | ">-" | "|+" | ">+");
-                let value = if block { "" } else { value.trim_matches(['"', '\'']) };
-                out.insert(key.clone(), value.to_owned());
-                current = Some(key);
-                continue;
-            }
+        if !indented && let Some((key, value)) = line.split_once(':') {
+            let key = key.trim().trim_matches('"').to_ascii_lowercase();
+            let value = value.trim();
+            let block = matches!(value, "|" | ">" | "|-" | ">-" | "|+" | ">+");
+            let value = if block { "" } else { value.trim_matches(['"', '\'']) };
+            out.insert(key.clone(), value.to_owned());
+            current = Some(key);
+            continue;
         }
-        if let Some(value) = current.as_ref().and_then(|key| out.get_mut(key)) {
-            if value.len() < 8_192 {
-                if !value.is_empty() {
-                    value.push(' ');
-                }
-                value.push_str(line.trim());
+        if let Some(value) = current.as_ref().and_then(|key| out.get_mut(key))
+            && value.len() < 8_192
+        {
+            if !value.is_empty() {
+                value.push(' ');
             }
+            value.push_str(line.trim());
         }
     }
     out

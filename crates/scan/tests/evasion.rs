@@ -1,6 +1,18 @@
 //! Ways around a scanner, applied to samples of our own. Each mutation keeps the harm; the list at
 //! the end names those that get away.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a test or an example stops at the first surprise"
+)]
+
 use base64::Engine as _;
 use proptest::prelude::*;
 use seawall_scan::{Tree, Verdict, scan};

@@ -1,6 +1,18 @@
 //! Each rule by an example of our own that it must find, beside the nearest honest one that it
 //! must not.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a test or an example stops at the first surprise"
+)]
+
 use seawall_scan::{Report, Tree, Verdict, scan, shipped};
 
 fn skill(description: &str, files: &[(&str, &str)]) -> Report {

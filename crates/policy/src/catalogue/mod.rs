@@ -91,6 +91,18 @@ pub fn parse(text: &str, known: Known) -> Result<Vec<ToolSpec>, toml::de::Error>
     Ok(family.tool.into_iter().map(|spec| ToolSpec { known, ..spec }).collect())
 }
 
+/// The role of a dotted parameter path: its own, or that of the nearest node above it.
+#[must_use]
+pub fn role_of(spec: &ToolSpec, path: &str) -> Option<Role> {
+    let mut path = path;
+    loop {
+        if let Some(role) = spec.params.get(path) {
+            return Some(*role);
+        }
+        path = path.rsplit_once('.')?.0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,17 +144,5 @@ mod tests {
         }
         assert!(missing.is_empty(), "not in the catalogue: {missing:?}");
         assert!(offered.len() > 90);
-    }
-}
-
-/// The role of a dotted parameter path: its own, or that of the nearest node above it.
-#[must_use]
-pub fn role_of(spec: &ToolSpec, path: &str) -> Option<Role> {
-    let mut path = path;
-    loop {
-        if let Some(role) = spec.params.get(path) {
-            return Some(*role);
-        }
-        path = path.rsplit_once('.')?.0;
     }
 }

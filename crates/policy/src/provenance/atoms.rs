@@ -168,10 +168,10 @@ fn accounts(text: &str, out: &mut Vec<Atom>) {
                 b' ' | b'-' | b'.' | b'(' | b')' | b'+' => {
                     // One separator at a time, and only between digits.
                     let next = bytes.get(j + 1);
-                    if digits == 0 || !next.is_some_and(|n| n.is_ascii_digit() || *n == b'(') {
-                        if !(c == b'+' && digits == 0) {
-                            break;
-                        }
+                    if (digits == 0 || !next.is_some_and(|n| n.is_ascii_digit() || *n == b'('))
+                        && !(c == b'+' && digits == 0)
+                    {
+                        break;
                     }
                 }
                 _ => break,

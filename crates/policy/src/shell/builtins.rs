@@ -63,16 +63,10 @@ impl Walk<'_> {
                             file.text.as_str(),
                             "/dev/stdin" | "/dev/fd/0" | "/proc/self/fd/0" | "/dev/fd/63"
                         )
+                        && let Some(text) = &io.text
                     {
-                        if let Some(text) = &io.text {
-                            let text = text.clone();
-                            return Some(self.shell_text(
-                                st,
-                                &text,
-                                &Io::default(),
-                                "a sourced text",
-                            ));
-                        }
+                        let text = text.clone();
+                        return Some(self.shell_text(st, &text, &Io::default(), "a sourced text"));
                     }
                     self.opaque(&format!("runs what the file `{}` holds", show(&file.text)));
                     st.vars.clear();
@@ -204,17 +198,17 @@ impl Walk<'_> {
                 Out::silent()
             }
             "trap" => {
-                if let Some(text) = args.iter().find(|a| a.text != "--") {
-                    if !matches!(text.text.as_str(), "-" | "" | "-l" | "-p") {
-                        let text = text.clone();
-                        let mut inner = st.clone();
+                if let Some(text) = args.iter().find(|a| a.text != "--")
+                    && !matches!(text.text.as_str(), "-" | "" | "-l" | "-p")
+                {
+                    let text = text.clone();
+                    let mut inner = st.clone();
+                    let _ = self.shell_text(&mut inner, &text, io, "`trap`");
+                    // It may run in any folder that the shell is in later.
+                    if text.text.contains(['.', '*']) || !text.text.contains('/') {
+                        inner = st.clone();
+                        inner.cwd.clear();
                         let _ = self.shell_text(&mut inner, &text, io, "`trap`");
-                        // It may run in any folder that the shell is in later.
-                        if text.text.contains(['.', '*']) || !text.text.contains('/') {
-                            inner = st.clone();
-                            inner.cwd.clear();
-                            let _ = self.shell_text(&mut inner, &text, io, "`trap`");
-                        }
                     }
                 }
                 Out::silent()
@@ -264,10 +258,9 @@ impl Walk<'_> {
                 if args.is_empty() || (name == "hash" && args.iter().all(|a| a.text == "-r")) {
                     return Some(Out::default());
                 }
-                if name == "history" {
-                    if args.iter().any(|a| matches!(a.text.as_str(), "-c" | "-d")) {
-                        return Some(Out::silent());
-                    }
+                if name == "history" && args.iter().any(|a| matches!(a.text.as_str(), "-c" | "-d"))
+                {
+                    return Some(Out::silent());
                 }
                 self.opaque(&format!("`{name}` can load or run other code"));
                 Out::default()

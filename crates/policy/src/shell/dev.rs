@@ -416,10 +416,10 @@ pub(super) fn git(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
             walk.opaque("`git config` starts an editor");
         }
         for pair in rest.windows(2) {
-            if let [option, file] = pair {
-                if matches!(option.text.as_str(), "-f" | "--file") {
-                    walk.role(&mut here, "git", Role::ReadWrite, file, call.io, &mut tally);
-                }
+            if let [option, file] = pair
+                && matches!(option.text.as_str(), "-f" | "--file")
+            {
+                walk.role(&mut here, "git", Role::ReadWrite, file, call.io, &mut tally);
             }
         }
     } else if name == "remote"

@@ -34,37 +34,35 @@ impl Walk<'_> {
     /// The fields of a word, one list for each way in which it may expand.
     pub(super) fn fields(&mut self, st: &mut State, word: &Word) -> Vec<Vec<Val>> {
         // bash expands a tilde behind `name=` in arguments, too; dash does not.
-        if let Some(Piece::Bare(text)) = word.pieces.first() {
-            if let Some((name, rest)) = text.split_once('=') {
-                if rest.starts_with('~') && super::parse::is_name(name) {
-                    let home = self.tilde(st, rest, true);
-                    let mut other = word.clone();
-                    if let Some(piece) = other.pieces.first_mut() {
-                        *piece = Piece::Bare(format!("{name}={home}"));
-                    }
-                    let mut ways = self.plain_fields(st, word);
-                    // A home folder with a tilde of its own would come back here.
-                    ways.append(&mut self.plain_fields(st, &other));
-                    return ways;
-                }
+        if let Some(Piece::Bare(text)) = word.pieces.first()
+            && let Some((name, rest)) = text.split_once('=')
+            && rest.starts_with('~')
+            && super::parse::is_name(name)
+        {
+            let home = self.tilde(st, rest, true);
+            let mut other = word.clone();
+            if let Some(piece) = other.pieces.first_mut() {
+                *piece = Piece::Bare(format!("{name}={home}"));
             }
+            let mut ways = self.plain_fields(st, word);
+            // A home folder with a tilde of its own would come back here.
+            ways.append(&mut self.plain_fields(st, &other));
+            return ways;
         }
         let braced = word.pieces.iter().any(|p| matches!(p, Piece::Bare(t) if t.contains('{')));
-        if braced {
-            if let Some(words) = braces(word) {
-                if words.len() > FIELDS {
-                    return vec![vec![Val { many: true, ..Val::any(Vec::new()) }]];
-                }
-                // A shell without brace expansion takes the word as it is.
-                let mut literal = self.plain_fields(st, word);
-                let mut all = vec![Vec::new()];
-                for word in &words {
-                    let ways = self.plain_fields(st, word);
-                    all = product(all, &ways);
-                }
-                all.append(&mut literal);
-                return all;
+        if braced && let Some(words) = braces(word) {
+            if words.len() > FIELDS {
+                return vec![vec![Val { many: true, ..Val::any(Vec::new()) }]];
             }
+            // A shell without brace expansion takes the word as it is.
+            let mut literal = self.plain_fields(st, word);
+            let mut all = vec![Vec::new()];
+            for word in &words {
+                let ways = self.plain_fields(st, word);
+                all = product(all, &ways);
+            }
+            all.append(&mut literal);
+            return all;
         }
         self.plain_fields(st, word)
     }

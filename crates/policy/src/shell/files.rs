@@ -579,13 +579,12 @@ pub(super) fn tar(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
         }
     }
     let _ = old_style;
-    if let Some(archive) = &archive {
-        if archive.text.contains(':') && !archive.text.contains('/')
-            || archive.text.split('/').next().is_some_and(|p| p.contains(':'))
-        {
-            walk.opaque("`tar` with an archive on another machine");
-            walk.request(archive.text.split(':').next().unwrap_or(""), None, None, true, &[]);
-        }
+    if let Some(archive) = &archive
+        && (archive.text.contains(':') && !archive.text.contains('/')
+            || archive.text.split('/').next().is_some_and(|p| p.contains(':')))
+    {
+        walk.opaque("`tar` with an archive on another machine");
+        walk.request(archive.text.split(':').next().unwrap_or(""), None, None, true, &[]);
     }
     let creates = letters.contains(['c', 'r', 'u', 'A', 'D']);
     let extracts = letters.contains('x');
@@ -788,7 +787,8 @@ pub(super) fn grep(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out 
         || call.args.iter().any(|a| {
             a.text == "--directories=recurse" || a.text == "-drecurse" || a.text == "recurse"
         });
-    if recursive && operands < 2 && !(call.io.piped && !call.name.ends_with("grep")) {
+    let reads_input = call.io.piped && !call.name.ends_with("grep");
+    if recursive && operands < 2 && !reads_input {
         walk.role(st, call.name, Role::Read, &Val::known("."), call.io, &mut tally);
     }
     walk.settle(call.spec, tally, call.io)
@@ -1131,9 +1131,8 @@ pub(super) fn awk(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
             // Without a print nothing is redirected.
             found
         };
-        let harmful = harms
-            .iter()
-            .any(|h| text.contains(h) && !(*h == "|" && !text.replace("||", "").contains('|')));
+        let only_or = !text.replace("||", "").contains('|');
+        let harmful = harms.iter().any(|h| text.contains(h) && (*h != "|" || !only_or));
         if harmful || output {
             walk.opaque("a program of `awk` may run commands or open files");
             walk.flow(&tally.args.clone(), &Sink::Program("awk".into()));
@@ -1363,10 +1362,10 @@ pub(super) fn env_all(_walk: &mut Walk<'_>, _st: &mut State, call: &Call<'_>) ->
 pub(super) fn sqlite(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
     let mut tally = Tally::default();
     let file = call.args.iter().find(|a| !a.text.starts_with('-'));
-    if let Some(file) = file {
-        if file.text != ":memory:" {
-            walk.role(st, call.name, Role::ReadWrite, file, call.io, &mut tally);
-        }
+    if let Some(file) = file
+        && file.text != ":memory:"
+    {
+        walk.role(st, call.name, Role::ReadWrite, file, call.io, &mut tally);
     }
     let mut text = String::new();
     for arg in call.args {

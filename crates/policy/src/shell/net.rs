@@ -303,11 +303,11 @@ pub(super) fn curl(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out 
                     || !value.is_known();
                 merge(&mut sent, &value.from);
                 merge(&mut sent, &[Source::Text(clip(&value.text))]);
-                if matches!(name, "-H" | "--header") {
-                    if let Some(file) = value.text.strip_prefix('@') {
-                        sends = true;
-                        body_file(walk, st, call, file, &value, &mut sent);
-                    }
+                if matches!(name, "-H" | "--header")
+                    && let Some(file) = value.text.strip_prefix('@')
+                {
+                    sends = true;
+                    body_file(walk, st, call, file, &value, &mut sent);
                 }
             } else if CURL_BODY.contains(&name) {
                 sends = true;
@@ -997,7 +997,7 @@ fn copy(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>, operands: &[Val], 
         let target = n + 1 == count && count > 1;
         match remote(&operand.text) {
             Some(host) => {
-                let sends = target.then(|| from.clone()).unwrap_or_default();
+                let sends = if target { from.clone() } else { Default::default() };
                 let host = walk.request(&host, Some(22), None, true, &sends);
                 hosts.push(host.clone());
                 if !target {
@@ -1049,10 +1049,10 @@ pub(super) fn remote_copy(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) 
                 }
             }
             if "cDFiJloPSX".contains(last) {
-                if last == 'i' {
-                    if let Some(value) = call.args.get(at) {
-                        walk.role(st, "scp", Role::Read, value, call.io, &mut tally);
-                    }
+                if last == 'i'
+                    && let Some(value) = call.args.get(at)
+                {
+                    walk.role(st, "scp", Role::Read, value, call.io, &mut tally);
                 }
                 at += 1;
             }

@@ -710,15 +710,15 @@ impl<'a> Parser<'a> {
                 redirects.push(redirect);
                 continue;
             }
-            if simple.words.is_empty() || declares {
-                if let Some(assign) = self.assign(declares)? {
-                    if simple.words.is_empty() {
-                        simple.assigns.push(assign);
-                    } else {
-                        simple.words.push(Arg::Assign(assign));
-                    }
-                    continue;
+            if (simple.words.is_empty() || declares)
+                && let Some(assign) = self.assign(declares)?
+            {
+                if simple.words.is_empty() {
+                    simple.assigns.push(assign);
+                } else {
+                    simple.words.push(Arg::Assign(assign));
                 }
+                continue;
             }
             let Some(word) = self.word()? else { break };
             if simple.words.is_empty() {

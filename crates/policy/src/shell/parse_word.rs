@@ -313,19 +313,16 @@ impl Parser<'_> {
 
     fn braced(&mut self, word: &mut Word, in_double: bool) -> Parsed<()> {
         self.enter()?;
-        match self.peek() {
-            Some(b' ' | b'\t' | b'\n' | b'|') => {
-                // `${ command; }` of recent shells.
-                let _ = self.take(b'|');
-                let list = self.inner_list(Stop::Brace)?;
-                if !self.take(b'}') {
-                    return Err("has an unclosed brace".into());
-                }
-                word.pieces.push(Piece::Command { list: Rc::new(list), quoted: in_double });
-                self.leave();
-                return Ok(());
+        if let Some(b' ' | b'\t' | b'\n' | b'|') = self.peek() {
+            // `${ command; }` of recent shells.
+            let _ = self.take(b'|');
+            let list = self.inner_list(Stop::Brace)?;
+            if !self.take(b'}') {
+                return Err("has an unclosed brace".into());
             }
-            _ => {}
+            word.pieces.push(Piece::Command { list: Rc::new(list), quoted: in_double });
+            self.leave();
+            return Ok(());
         }
         let mut op = ParamOp::Plain;
         let first = self.peek();

@@ -81,10 +81,8 @@ impl Walk<'_> {
         if self.in_second_reading() && not_a_program(st, name) {
             return Out::default();
         }
-        if own {
-            if let Some(bodies) = st.functions.get(name).cloned() {
-                return self.call(st, name, &bodies, rest, io);
-            }
+        if own && let Some(bodies) = st.functions.get(name).cloned() {
+            return self.call(st, name, &bodies, rest, io);
         }
         if name.is_empty() {
             return Out::default();
@@ -410,10 +408,10 @@ impl Walk<'_> {
         io: &Io,
         tally: &mut Tally,
     ) {
-        if operands.is_empty() {
-            if let Some(role) = spec.none {
-                self.role(st, name, changed.unwrap_or(role), &Val::known("."), io, tally);
-            }
+        if operands.is_empty()
+            && let Some(role) = spec.none
+        {
+            self.role(st, name, changed.unwrap_or(role), &Val::known("."), io, tally);
         }
         let count = operands.len();
         // A glob or an unknown list may stand for several operands, so that positions are
@@ -604,10 +602,10 @@ fn clip_url(text: &str) -> String {
 
 /// `host:port`, `[v6]:port`.
 pub(super) fn split_port(text: &str) -> (String, Option<u16>) {
-    if let Some(rest) = text.strip_prefix('[') {
-        if let Some((host, tail)) = rest.split_once(']') {
-            return (host.to_owned(), tail.strip_prefix(':').and_then(|p| p.parse().ok()));
-        }
+    if let Some(rest) = text.strip_prefix('[')
+        && let Some((host, tail)) = rest.split_once(']')
+    {
+        return (host.to_owned(), tail.strip_prefix(':').and_then(|p| p.parse().ok()));
     }
     match text.split_once(':') {
         Some((host, port)) if !port.contains(':') => (host.to_owned(), port.parse().ok()),

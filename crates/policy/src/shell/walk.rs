@@ -124,10 +124,10 @@ impl<'a> Walk<'a> {
     // ---- findings ----
 
     pub(super) fn opaque(&mut self, why: &str) {
-        if self.out.opaque.len() < 64 || self.out.opaque.contains(why) {
-            if self.out.opaque.insert(why.to_owned()) {
-                self.out.effects.insert(Effect::Opaque { why: why.to_owned() });
-            }
+        if (self.out.opaque.len() < 64 || self.out.opaque.contains(why))
+            && self.out.opaque.insert(why.to_owned())
+        {
+            self.out.effects.insert(Effect::Opaque { why: why.to_owned() });
         }
     }
 
@@ -589,9 +589,8 @@ impl<'a> Walk<'a> {
         for piece in &expression.pieces {
             let (Piece::Quoted(text) | Piece::Bare(text)) = piece else { continue };
             for name in text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()) {
-                if super::parse::is_name(name) && st.vars.contains_key(name) {
-                    st.set(name, vec![Val::name()]);
-                } else if super::parse::is_name(name) && text.contains(['=', '+', '-']) {
+                let may_be_set = st.vars.contains_key(name) || text.contains(['=', '+', '-']);
+                if super::parse::is_name(name) && may_be_set {
                     st.set(name, vec![Val::name()]);
                 }
             }
@@ -787,11 +786,13 @@ impl<'a> Walk<'a> {
                 if assign.index.is_some() {
                     let mut all = match st.vars.get(&assign.name) {
                         Some(Var::Array(values)) => values.clone(),
-                        _ => st
-                            .vars
-                            .contains_key(&assign.name)
-                            .then(|| st.scalar(self.cx, &assign.name))
-                            .unwrap_or_default(),
+                        _ => {
+                            if st.vars.contains_key(&assign.name) {
+                                st.scalar(self.cx, &assign.name)
+                            } else {
+                                Default::default()
+                            }
+                        }
                     };
                     // The index is not followed: any element may be the new one.
                     all.append(&mut values.clone());
@@ -1012,10 +1013,12 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        if redirect.named.is_some() && redirect.fd.is_none() && default < 2 {
-            if let Some(name) = &redirect.named {
-                st.set(name, vec![Val::name()]);
-            }
+        if redirect.named.is_some()
+            && redirect.fd.is_none()
+            && default < 2
+            && let Some(name) = &redirect.named
+        {
+            st.set(name, vec![Val::name()]);
         }
     }
 

@@ -679,10 +679,9 @@ pub(super) fn container(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) ->
             | "top"
             | "port"
             | "diff"
-    ) {
-        if call.args.first().is_some_and(|a| a.text == sub) {
-            return Out::from(vec![Source::Program(call.name.to_owned())]);
-        }
+    ) && call.args.first().is_some_and(|a| a.text == sub)
+    {
+        return Out::from(vec![Source::Program(call.name.to_owned())]);
     }
     walk.opaque(&format!("`{} {sub}` runs programs outside this confinement", call.name));
     // Bind mounts give the container the host's files.
@@ -819,12 +818,11 @@ fn stdin_script(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
 /// Interpreters of other languages.
 pub(super) fn interpreter(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
     let mut from = if call.io.piped { call.io.from.clone() } else { Vec::new() };
-    if let [only] = call.args {
-        if matches!(only.text.as_str(), "--version" | "-v" | "-V" | "--help" | "-h" | "-version")
-            && call.name != "lua"
-        {
-            return Out::default();
-        }
+    if let [only] = call.args
+        && matches!(only.text.as_str(), "--version" | "-v" | "-V" | "--help" | "-h" | "-version")
+        && call.name != "lua"
+    {
+        return Out::default();
     }
     let mut script = false;
     for arg in call.args {
@@ -861,7 +859,7 @@ pub(super) fn interpreter(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) 
     walk.opaque(&format!(
         "`{}` runs code that is not followed ({})",
         call.name,
-        call.args.first().map_or_else(|| "from its input".into(), |a| told(a))
+        call.args.first().map_or_else(|| "from its input".into(), told)
     ));
     walk.flow(&from, &Sink::Program(call.name.to_owned()));
     merge(&mut from, &[Source::Program(call.name.to_owned())]);

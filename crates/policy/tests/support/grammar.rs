@@ -181,7 +181,7 @@ fn compound(r: &mut Random, depth: usize) -> String {
 }
 
 /// One line.
-pub fn line(r: &mut Random) -> String {
+pub(crate) fn line(r: &mut Random) -> String {
     let depth = r.below(4);
     compound(r, depth)
 }

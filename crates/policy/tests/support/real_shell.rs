@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// What a run did inside the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Seen {
+pub(crate) enum Seen {
     Read(String),
     List(String),
     Write(String),
@@ -21,7 +21,7 @@ pub enum Seen {
 
 /// Outcome of one comparison.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     pub lines: usize,
     pub opaque: usize,
     /// Events that no effect predicted: text, shell, event.
@@ -32,7 +32,7 @@ pub struct Tally {
 }
 
 /// Why the comparison cannot run here.
-pub fn lacking() -> Option<String> {
+pub(crate) fn lacking() -> Option<String> {
     for tool in ["bwrap", "strace", "bash", "dash"] {
         if Command::new(tool).arg("--version").output().is_err() {
             return Some(format!("{tool} is not installed"));
@@ -306,7 +306,7 @@ fn covers(effect: &Effect, seen: &Seen) -> bool {
 }
 
 /// Runs `count` generated lines.
-pub fn compare(seed: u64, count: usize, mut each: impl FnMut(usize, &Tally)) -> Tally {
+pub(crate) fn compare(seed: u64, count: usize, mut each: impl FnMut(usize, &Tally)) -> Tally {
     let root = std::env::temp_dir().join(format!("shell-diff-{}-{seed}", std::process::id()));
     let mut tally = Tally::default();
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
@@ -321,7 +321,7 @@ pub fn compare(seed: u64, count: usize, mut each: impl FnMut(usize, &Tally)) -> 
 }
 
 /// Compares one line.
-pub fn one(root: &Path, shell: &'static str, text: &str, tally: &mut Tally) {
+pub(crate) fn one(root: &Path, shell: &'static str, text: &str, tally: &mut Tally) {
     let vars = BTreeMap::new();
     let cx = ShellContext {
         cwd: "/w",
@@ -356,10 +356,10 @@ pub fn one(root: &Path, shell: &'static str, text: &str, tally: &mut Tally) {
 }
 
 /// xorshift64*: the lines of a seed are the same everywhere.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -367,7 +367,7 @@ impl Random {
         usize::try_from(mixed).unwrap_or(0) % n.max(1)
     }
 
-    pub fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
+    pub(crate) fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
         list[self.below(list.len())]
     }
 }

@@ -15,13 +15,13 @@ pub(crate) fn run(flow: &mut Flow<'_>, text: &str) {
         if lower.starts_with("--") || lower.starts_with('#') {
             continue;
         }
-        if let Some(rest) = lower.strip_prefix("set ") {
-            if let Some(to) = rest.find(" to ") {
-                let name = rest.get(..to).unwrap_or("").trim().to_owned();
-                let value = trimmed.get(4 + to + 4..).unwrap_or("");
-                if vars.len() < 4_000 {
-                    vars.insert(name, constant(value, &vars));
-                }
+        if let Some(rest) = lower.strip_prefix("set ")
+            && let Some(to) = rest.find(" to ")
+        {
+            let name = rest.get(..to).unwrap_or("").trim().to_owned();
+            let value = trimmed.get(4 + to + 4..).unwrap_or("");
+            if vars.len() < 4_000 {
+                vars.insert(name, constant(value, &vars));
             }
         }
         if lower.contains("display dialog") && lower.contains("hidden answer") {
@@ -89,7 +89,7 @@ fn constant(text: &str, vars: &HashMap<String, String>) -> String {
                     }
                 }
                 // Options after the command are words without `&` in front.
-                if !chars.clone().find(|c| !c.is_whitespace()).is_some_and(|c| c == '&') {
+                if chars.clone().find(|c| !c.is_whitespace()).is_none_or(|c| c != '&') {
                     break;
                 }
             }

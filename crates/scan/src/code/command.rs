@@ -86,10 +86,10 @@ pub(crate) fn run(flow: &mut Flow<'_>, argv: &[Value], stdin: &Value, line: u32)
         );
     }
     // A file that was stored before is run by its path, or made known by it.
-    if name.contains('/') || name.starts_with('$') || first.labels.has(Labels::DOWNLOADED) {
-        if let Some(stored) = flow.stored(&name).cloned() {
-            flow.emit(line, Act::Run { what: stored, name: name.clone() });
-        }
+    if (name.contains('/') || name.starts_with('$') || first.labels.has(Labels::DOWNLOADED))
+        && let Some(stored) = flow.stored(&name).cloned()
+    {
+        flow.emit(line, Act::Run { what: stored, name: name.clone() });
     }
     if !program.contains(HOLE) {
         flow.emit(line, Act::Program { name: program.clone() });
@@ -128,9 +128,9 @@ fn interpret(
     stdin: &Value,
     line: u32,
 ) -> Value {
-    let mut args = rest.iter().enumerate();
+    let args = rest.iter().enumerate();
     let mut script = None;
-    while let Some((at, value)) = args.next() {
+    for (at, value) in args {
         let text = value.likely().unwrap_or("");
         let lower = text.to_ascii_lowercase();
         if language == Language::PowerShell
@@ -329,18 +329,17 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                     t.matches("\\x").count() + t.matches("\\0").count() + t.matches("\\1").count()
                         > 6
                 });
-                if program == "printf" {
-                    if let (Some(format), [_, args @ ..]) =
+                if program == "printf"
+                    && let (Some(format), [_, args @ ..]) =
                         (parts.first().and_then(Value::known), parts.as_slice())
-                    {
-                        if format.contains('%') && !args.is_empty() {
-                            let mut text = Value::concat(args, "");
-                            if format.contains("%b") {
-                                text = text.map(|t| Some(blob::unescape(t)));
-                            }
-                            out.texts = text.texts;
-                        }
+                    && format.contains('%')
+                    && !args.is_empty()
+                {
+                    let mut text = Value::concat(args, "");
+                    if format.contains("%b") {
+                        text = text.map(|t| Some(blob::unescape(t)));
                     }
+                    out.texts = text.texts;
                 }
                 out = out.map(|t| Some(blob::unescape(t)));
                 if dense {

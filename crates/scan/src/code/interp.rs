@@ -74,10 +74,11 @@ impl Interp<'_, '_, '_> {
             }
             Op::Assign(names, expr) => {
                 // `run = os.system`, `run = getattr(os, "sys" + "tem")`.
-                if let (Some(name), Some(real)) = (names.first(), self.callable(expr)) {
-                    if self.api.kind(&real, false).is_some() && names.len() == 1 {
-                        self.aliases.insert(name.clone(), real);
-                    }
+                if let (Some(name), Some(real)) = (names.first(), self.callable(expr))
+                    && self.api.kind(&real, false).is_some()
+                    && names.len() == 1
+                {
+                    self.aliases.insert(name.clone(), real);
                 }
                 let value = self.eval(expr);
                 for name in names {
@@ -210,10 +211,10 @@ impl Interp<'_, '_, '_> {
             Expr::Name(name) => self.name(name),
             Expr::Member(base, name) => {
                 if let Some(full) = self.callable(expr) {
-                    if let Some((owner, last)) = full.rsplit_once('.') {
-                        if self.api.kind(owner, false) == Some(ApiKind::EnvAll) {
-                            return env_value(last);
-                        }
+                    if let Some((owner, last)) = full.rsplit_once('.')
+                        && self.api.kind(owner, false) == Some(ApiKind::EnvAll)
+                    {
+                        return env_value(last);
                     }
                     if let Some(ApiKind::EnvAll | ApiKind::Personal) = self.api.kind(&full, false) {
                         return self.name(&full);
@@ -296,10 +297,10 @@ impl Interp<'_, '_, '_> {
 
     fn index(&mut self, base: &Expr, index: &Expr) -> Value {
         let key = self.eval(index);
-        if let Some(full) = self.callable(base) {
-            if self.api.kind(&full, false) == Some(ApiKind::EnvAll) {
-                return env_value(key.known().unwrap_or("?"));
-            }
+        if let Some(full) = self.callable(base)
+            && self.api.kind(&full, false) == Some(ApiKind::EnvAll)
+        {
+            return env_value(key.known().unwrap_or("?"));
         }
         let mut value = self.eval(base);
         if key.known() == Some("::-1") {
@@ -458,12 +459,11 @@ impl Interp<'_, '_, '_> {
                 if self.record && first.labels.has(Labels::DOWNLOADED) {
                     self.flow.emit(line, Act::Eval { what: first.clone() });
                 }
-                if let Some(path) = first.likely() {
-                    if let Some(stored) = self.flow.stored(path).cloned() {
-                        if self.record {
-                            self.flow.emit(line, Act::Run { what: stored, name: path.to_owned() });
-                        }
-                    }
+                if let Some(path) = first.likely()
+                    && let Some(stored) = self.flow.stored(path).cloned()
+                    && self.record
+                {
+                    self.flow.emit(line, Act::Run { what: stored, name: path.to_owned() });
                 }
                 first
             }
@@ -491,11 +491,11 @@ impl Interp<'_, '_, '_> {
                 if name.ends_with("Path") || name.contains("copy") || name.contains("cp") {
                     out.texts.clone_from(&first.texts);
                 }
-                if name.contains("copy") || name.contains("cp") {
-                    if let (Some(to), true) = (values.get(1).and_then(Value::likely), self.record) {
-                        let to = to.to_owned();
-                        self.flow.store(line, &to, &out.clone());
-                    }
+                if (name.contains("copy") || name.contains("cp"))
+                    && let (Some(to), true) = (values.get(1).and_then(Value::likely), self.record)
+                {
+                    let to = to.to_owned();
+                    self.flow.store(line, &to, &out.clone());
                 }
                 out
             }
@@ -614,10 +614,8 @@ impl Interp<'_, '_, '_> {
             "os.tmpdir" | "tempfile.gettempdir" | "tempfile.mkdtemp" | "tmpdir" | "os.TempDir" => {
                 return Value::text("/tmp");
             }
-            "os.dup2" | "syscall.Dup2" => {
-                if self.record {
-                    self.flow.emit(line, Act::Redirects);
-                }
+            "os.dup2" | "syscall.Dup2" if self.record => {
+                self.flow.emit(line, Act::Redirects);
             }
             "String.raw" | "fmt.Sprintf" | "format" | "util.format" => {
                 if let Some(text) = first.and_then(Value::likely) {
@@ -643,10 +641,10 @@ impl Interp<'_, '_, '_> {
             "strip" | "trim" | "rstrip" | "lstrip" | "encode" | "decode" | "toString" | "to_s"
             | "expanduser" | "resolve" | "as_posix" | "absolute" | "chomp" | "freeze"
             | "unwrap" | "to_str" | "valueOf" | "rstrip!" | "Abs" | "TrimSpace" => {
-                if out.texts.is_empty() {
-                    if let Some(first) = first {
-                        out.texts.clone_from(&first.texts);
-                    }
+                if out.texts.is_empty()
+                    && let Some(first) = first
+                {
+                    out.texts.clone_from(&first.texts);
                 }
             }
             "str" | "String" | "repr" | "bytes" | "abspath" | "realpath" | "expandvars"
@@ -695,10 +693,9 @@ impl Interp<'_, '_, '_> {
             "replace" | "gsub" | "replaceAll" | "sub" => {
                 if let (Some(from), Some(to)) =
                     (first.and_then(Value::known), values.get(1).and_then(Value::known))
+                    && !from.is_empty()
                 {
-                    if !from.is_empty() {
-                        return keep.map(|t| (t.len() < MAX_TEXT / 4).then(|| t.replace(from, to)));
-                    }
+                    return keep.map(|t| (t.len() < MAX_TEXT / 4).then(|| t.replace(from, to)));
                 }
                 out.texts.clear();
             }

@@ -218,22 +218,22 @@ impl<'s> Lower<'s> {
     fn assign(&mut self, left: Node<'_>, right: Node<'_>) -> Expr {
         let value = self.expr(right);
         // `const { exec: run } = require("child_process")`.
-        if let Expr::Name(module) = &value {
-            if matches!(left.kind(), "object_pattern") {
-                for child in children(left) {
-                    let (key, local) = match child.kind() {
-                        "pair_pattern" => (
-                            child.child_by_field_name("key").map(|n| self.text(n)),
-                            child.child_by_field_name("value").map(|n| self.text(n)),
-                        ),
-                        _ => (Some(self.text(child)), Some(self.text(child))),
-                    };
-                    if let (Some(key), Some(local)) = (key, local) {
-                        self.push(Op::Alias(local.to_owned(), format!("{module}.{key}")));
-                    }
+        if let Expr::Name(module) = &value
+            && matches!(left.kind(), "object_pattern")
+        {
+            for child in children(left) {
+                let (key, local) = match child.kind() {
+                    "pair_pattern" => (
+                        child.child_by_field_name("key").map(|n| self.text(n)),
+                        child.child_by_field_name("value").map(|n| self.text(n)),
+                    ),
+                    _ => (Some(self.text(child)), Some(self.text(child))),
+                };
+                if let (Some(key), Some(local)) = (key, local) {
+                    self.push(Op::Alias(local.to_owned(), format!("{module}.{key}")));
                 }
-                return value;
             }
+            return value;
         }
         // Element by element where both sides are lists of the same length.
         if let (true, Expr::List(values)) = (is_list(left), &value) {
@@ -462,10 +462,10 @@ impl<'s> Lower<'s> {
             "integer" | "number" | "int_literal" => Expr::Num(number(self.text(node))),
             "unary_operator" | "unary_expression" | "unary" => {
                 let text = self.text(node);
-                if let Some(rest) = text.strip_prefix('-') {
-                    if rest.trim().bytes().all(|b| b.is_ascii_digit()) {
-                        return Expr::Num(-number(rest));
-                    }
+                if let Some(rest) = text.strip_prefix('-')
+                    && rest.trim().bytes().all(|b| b.is_ascii_digit())
+                {
+                    return Expr::Num(-number(rest));
                 }
                 single(self.exprs(node))
             }
@@ -681,24 +681,22 @@ impl<'s> Lower<'s> {
             callbacks.push(block);
         }
         if callbacks.is_empty() {
-            if let (Expr::Name(name), [Expr::Str(module)]) = (&callee, args.as_slice()) {
-                if matches!(name.as_str(), "require" | "__import__" | "import") {
-                    return Expr::Name(module.trim_start_matches("node:").to_owned());
-                }
+            if let (Expr::Name(name), [Expr::Str(module)]) = (&callee, args.as_slice())
+                && matches!(name.as_str(), "require" | "__import__" | "import")
+            {
+                return Expr::Name(module.trim_start_matches("node:").to_owned());
             }
             if let (Expr::Name(name), [inner @ (Expr::Name(_) | Expr::Member(..))]) =
                 (&callee, args.as_slice())
+                && name.ends_with("promisify")
             {
-                if name.ends_with("promisify") {
-                    return inner.clone();
-                }
+                return inner.clone();
             }
             if let (Expr::Member(_, name), [inner @ (Expr::Name(_) | Expr::Member(..))]) =
                 (&callee, args.as_slice())
+                && name == "promisify"
             {
-                if name == "promisify" {
-                    return inner.clone();
-                }
+                return inner.clone();
             }
             return Expr::Call { callee: Box::new(callee), args, line: at };
         }

@@ -160,10 +160,11 @@ pub(crate) fn runs(text: &str, min: usize) -> Vec<Run> {
     for (at, b) in text.bytes().chain(std::iter::once(b' ')).enumerate() {
         if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_') {
             start.get_or_insert(at);
-        } else if let Some(from) = start.take() {
-            if at - from >= min && out.len() < 200 {
-                out.push(Run { at: from, end: at });
-            }
+        } else if let Some(from) = start.take()
+            && at - from >= min
+            && out.len() < 200
+        {
+            out.push(Run { at: from, end: at });
         }
     }
     out

@@ -53,10 +53,10 @@ pub(crate) fn hidden(text: &str) -> Hidden {
             if out.tags.is_empty() {
                 out.tags_at = at;
             }
-            if let Some(plain) = char::from_u32(c as u32 - 0xE0000) {
-                if out.tags.len() < 4_096 {
-                    out.tags.push(plain);
-                }
+            if let Some(plain) = char::from_u32(c as u32 - 0xE0000)
+                && out.tags.len() < 4_096
+            {
+                out.tags.push(plain);
             }
         }
         if invisible(c) {

@@ -346,9 +346,10 @@ fn decide(args: &DecideArgs, status: Status) -> Outcome {
     Ok(0)
 }
 
-fn each(
-    paths: &[String],
-) -> Result<Vec<(PathBuf, Result<Folder, load::LoadError>)>, Box<dyn std::error::Error>> {
+/// A folder and what came of reading it.
+type Loaded = (PathBuf, Result<Folder, load::LoadError>);
+
+fn each(paths: &[String]) -> Result<Vec<Loaded>, Box<dyn std::error::Error>> {
     Ok(resolve(paths)?
         .into_iter()
         .map(|p| {

@@ -99,7 +99,9 @@ impl Tickets {
             // with the rights of a run and no more, and the file tools' calls are decided.
             RunPurpose::FileWorker => None,
             // Shell text that nobody decided.
-            RunPurpose::Files => return Err("file scripts do not run: file tools use the session's worker".into()),
+            RunPurpose::Files => {
+                return Err("file scripts do not run: file tools use the session's worker".into());
+            }
             RunPurpose::Exec => {
                 Some(self.take_allowed(&origin.session_key, &request.command, now_ms)?)
             }

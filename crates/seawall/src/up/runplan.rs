@@ -152,7 +152,8 @@ fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
         RunPurpose::Exec if !request.args.is_empty() => {
             return Err("a command of the model has no arguments behind it".into());
         }
-        RunPurpose::Exec | RunPurpose::Files => {
+        RunPurpose::Files => return Err("file scripts do not run".into()),
+        RunPurpose::Exec => {
             let mut argv =
                 vec!["/bin/sh".into(), "-c".into(), request.command.clone(), "sh".into()];
             argv.extend(request.args.iter().cloned());

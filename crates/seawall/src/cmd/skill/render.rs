@@ -88,8 +88,10 @@ pub(crate) fn sarif(content: &Content, list: &[Scanned]) -> Value {
             s.report.findings.iter().map(move |f| {
                 let path = format!("{}/{}", s.path.trim_end_matches('/'), f.file);
                 let mut place = json!({"artifactLocation": {"uri": uri(&path)}});
-                if f.line > 0 {
-                    place["region"] = json!({"startLine": f.line});
+                if f.line > 0
+                    && let Some(place) = place.as_object_mut()
+                {
+                    place.insert("region".into(), json!({"startLine": f.line}));
                 }
                 json!({"ruleId": f.rule, "level": sarif_level(f.severity), "message": {"text": f.message}, "locations": [{"physicalLocation": place}]})
             })
