@@ -13,13 +13,6 @@
     clippy::exit,
     reason = "a test or an example stops at the first surprise"
 )]
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a failing test should stop at once"
-)]
 
 mod common;
 

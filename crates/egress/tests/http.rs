@@ -9,7 +9,6 @@
     clippy::large_futures,
     reason = "a failing test should stop at once"
 )]
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -11,7 +11,6 @@
     clippy::exit,
     reason = "a test or an example stops at the first surprise"
 )]
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use seawall_policy::shell::{Limits, ShellContext, analyze};

@@ -1,5 +1,5 @@
 //! No plan grants what was not granted, whatever the order and nesting of the grants.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use proptest::prelude::*;
 use seawall_sandbox::plan::{
