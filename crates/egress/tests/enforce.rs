@@ -9,17 +9,6 @@
     clippy::large_futures,
     reason = "a failing test should stop at once"
 )]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::exit,
-    reason = "a test or an example stops at the first surprise"
-)]
 
 use seawall_egress::enforce::{Enforcement, Subject, counters};
 use std::io::Write;
