@@ -113,11 +113,12 @@ impl Scene {
     }
 
     /// Waits until a script that the gateway was asked to have played is over, unless it refused
-    /// to; whether it landed is another question.
-    pub(crate) async fn unless_refused(&self, asked: &Trace, script: &str) {
-        if !asked.results.iter().any(|said| said.starts_with("refused")) {
-            let _ = tokio::time::timeout(RUN, self.model.finished(script)).await;
+    /// to; says whether it was played.
+    pub(crate) async fn unless_refused(&self, asked: &Trace, script: &str) -> bool {
+        if asked.results.iter().any(|said| said.starts_with("refused")) {
+            return false;
         }
+        tokio::time::timeout(RUN, self.model.finished(script)).await.is_ok()
     }
 
     /// Processes of the gateway and of Seawall that were there at the start and are gone.
