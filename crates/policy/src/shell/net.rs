@@ -56,6 +56,7 @@ const CURL_SKIP: &[&str] = &[
     "-Q",
     "--quote",
     "--happy-eyeballs-timeout-ms",
+    "--noproxy",
 ];
 /// Values that go to the server.
 const CURL_SENT: &[&str] = &[

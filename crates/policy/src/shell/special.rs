@@ -178,11 +178,19 @@ const SYSTEM: &[(&str, &str)] = &[
 /// Adds what a write to this path means beyond the write. The agent's own memory and identity
 /// files are not among it: the caller knows them for all tools, not only for the shell.
 pub(super) fn written(walk: &mut Walk<'_>, path: &str) {
-    let below = format!("{path}/");
+    // The workspace counts by what it holds, not by the folder that it lies in: its usual place is
+    // inside the agent's state.
+    let inside = path
+        .strip_prefix(walk.cx.workspace)
+        .filter(|rest| !walk.cx.workspace.is_empty() && rest.starts_with('/'));
+    let seen = inside.unwrap_or(path);
+    let below = format!("{seen}/");
     let planted = PLANTED.iter().find(|(part, _)| {
-        if part.ends_with('/') { below.contains(part) } else { path.contains(part) }
+        if part.ends_with('/') { below.contains(part) } else { seen.contains(part) }
     });
-    let system = SYSTEM.iter().find(|(part, _)| below.starts_with(part) || path.starts_with(part));
+    let system = SYSTEM
+        .iter()
+        .find(|(part, _)| inside.is_none() && (below.starts_with(part) || path.starts_with(part)));
     if let Some((_, what)) = system.or(planted) {
         let target = format!("{what}: {path}");
         if *what == "schedule" {

@@ -11,12 +11,14 @@ use crate::render::Facts;
 use crate::settings::Settings;
 use seawall_egress::EgressPolicy;
 use seawall_model::label::{Confidentiality, Integrity, Label};
-use seawall_model::{Action, Decision, Effect, Event, Origin, Plane, Severity, Verdict};
+use seawall_model::{
+    Action, ActionKind, Decision, Effect, Event, Origin, Plane, Requester, Severity, Verdict,
+};
 use seawall_policy::session::Lineage;
 use seawall_policy::trust::{SessionKind, Trust};
 use seawall_policy::{Bundle, Observation, Places, PolicyFile, SessionState};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
 /// Sessions in memory. The least recently used one is written and goes first.
@@ -24,6 +26,9 @@ const MAX_SESSIONS: usize = 512;
 
 /// Questions that are out at one time. OpenClaw waits ten minutes for an answer at most.
 const MAX_ASKED: usize = 4096;
+
+/// Deferred calls whose requester is remembered: some for each session that is busy.
+const MAX_OUTER: usize = 1024;
 
 /// How long after an allowed call a new schedule counts as made by it.
 const SCHEDULE_WITHIN_MS: u64 = 15_000;
@@ -48,6 +53,9 @@ struct Table {
     clock: u64,
     /// Sessions that were allowed to schedule something a moment ago.
     scheduling: Vec<(String, Lineage, u64)>,
+    /// Requesters of deferred calls, by the outer call's id: the gateway tells of none with the
+    /// inner one.
+    outer: VecDeque<(String, Origin)>,
     /// Calls that a person was asked about.
     asked: HashMap<String, Asked>,
 }
@@ -78,6 +86,7 @@ impl Engine {
             clock: 0,
             scheduling: Vec::new(),
             asked: HashMap::new(),
+            outer: VecDeque::new(),
         };
         Ok(Self { bundle, places, table: Mutex::new(table) })
     }
@@ -100,7 +109,18 @@ impl Engine {
     /// Decides, and takes the decision into the session.
     pub(crate) fn decide(&self, action: &Action, now_ms: u64) -> Verdict {
         let mut table = lock(&self.table);
-        let origin = self.placed(&action.origin);
+        let mut origin = self.placed(&action.origin);
+        if origin.requester.is_none() {
+            origin.requester = outer_requester(&table.outer, &action.call_id, &origin);
+        }
+        if origin.requester.is_some()
+            && matches!(&action.kind, ActionKind::ToolCall(call) if call.tool == "tool_call")
+        {
+            if table.outer.len() >= MAX_OUTER {
+                table.outer.pop_front();
+            }
+            table.outer.push_back((action.call_id.clone(), origin.clone()));
+        }
         let action = Action { origin, ..action.clone() };
         let key = action.origin.session_key.clone();
         let session = self.session(&mut table, &key);
@@ -381,6 +401,21 @@ impl Engine {
     }
 }
 
+/// The requester of the deferred call behind `tool_search_code:OUTER:TOOL:N`, when that call was
+/// decided in the same session.
+fn outer_requester(
+    outer: &VecDeque<(String, Origin)>,
+    call_id: &str,
+    origin: &Origin,
+) -> Option<Requester> {
+    let id = call_id.strip_prefix("tool_search_code:")?;
+    let known = |(outer, of): &&(String, Origin)| {
+        of.session_key == origin.session_key
+            && id.strip_prefix(outer.as_str()).is_some_and(|rest| rest.starts_with(':'))
+    };
+    outer.iter().rev().find(known).and_then(|(_, of)| of.requester.clone())
+}
+
 /// What came back from a tool.
 pub(crate) struct ResultSeen<'a> {
     pub(crate) call_id: &'a str,
@@ -454,4 +489,29 @@ fn bundle(settings: &Settings, facts: &Facts, places: Places) -> Result<Bundle, 
             .collect();
         lines.join("\n")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deferred_call_has_the_requester_of_its_outer_one_in_its_own_session_only() {
+        let owner = Requester { sender_is_owner: Some(true), ..Requester::default() };
+        let of = |session: &str, requester| Origin {
+            session_key: session.into(),
+            requester,
+            ..Origin::default()
+        };
+        let outer = VecDeque::from([("call_1".to_owned(), of("a", Some(owner.clone())))]);
+        let find = |id: &str, session: &str| outer_requester(&outer, id, &of(session, None));
+        assert_eq!(find("tool_search_code:call_1:web_fetch:1", "a"), Some(owner));
+        for (id, session) in [
+            ("tool_search_code:call_1:web_fetch:1", "b"),
+            ("tool_search_code:call_12:web_fetch:1", "a"),
+            ("call_1", "a"),
+        ] {
+            assert_eq!(find(id, session), None, "{id} {session}");
+        }
+    }
 }
