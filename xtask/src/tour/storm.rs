@@ -98,6 +98,8 @@ async fn rounds(args: &Args) -> Result<(), String> {
     target::fresh()?;
     outside.agent_socket(&target::agent_socket())?;
     fs::create_dir_all(home::workspace().join("storm")).map_err(|e| e.to_string())?;
+    let mark = "import sys\nopen('storm/' + sys.argv[1], 'w').write('done\\n')\n";
+    fs::write(home::workspace().join("mark.py"), mark).map_err(|e| e.to_string())?;
     let mut running = Running::start(Target::Seawall).await?;
     let mut log = Log::default();
     let mut hits: BTreeMap<&str, u32> = BTreeMap::new();
@@ -105,7 +107,7 @@ async fn rounds(args: &Args) -> Result<(), String> {
         let scene = connect(&mut running, &model, &outside).await?;
         let steps = (0..CALLS)
             .map(|n| {
-                let command = format!("sleep 0.1; echo done > storm/{round}-{n}; sleep 0.1");
+                let command = format!("sleep 0.1; python3 mark.py {round}-{n}; sleep 0.1");
                 call("exec", json!({ "command": command }))
             })
             .collect();
@@ -135,6 +137,10 @@ async fn rounds(args: &Args) -> Result<(), String> {
     let left = Inventory::take().left_since(&before);
     if !left.is_empty() {
         return Err(format!("left behind: {}", left.join("; ")));
+    }
+    // A storm in which hardly a call runs holds for nothing.
+    if calls < args.rounds as usize {
+        return Err(format!("only {calls} calls ran in {} rounds", args.rounds));
     }
     println!(
         "{} kills ({hits:?}): {calls} calls ran, each with an allow before it; {events} events, none lost; the chain holds",
