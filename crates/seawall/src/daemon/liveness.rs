@@ -4,9 +4,13 @@
 //! nothing. So silence counts as absence: egress and door stay closed until the first report and
 //! close again when reports stop, and the gateway is stopped.
 
-/// Reports that may be missed. One can be late behind a long garbage collection or a busy event
-/// loop; three in a row were not seen in a healthy gateway.
-const MISSED: u64 = 3;
+/// Reports that may be missed before egress and door close. One can be late behind a long garbage
+/// collection; on a machine with more work than it can do, a healthy gateway is silent for longer,
+/// and works on when it reports again.
+const CLOSE_AFTER: u64 = 3;
+
+/// Reports that may be missed before the gateway is stopped.
+const STOP_AFTER: u64 = 15;
 
 /// What has to happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub(crate) enum Step {
     Stay,
     /// The plugin is there: open.
     Open,
+    /// The plugin is silent: close until it reports again.
+    Close(String),
     /// Close, and stop the gateway.
     Stop(String),
 }
@@ -24,6 +30,7 @@ enum Phase {
     Absent,
     Starting { until_ms: u64 },
     Alive { last_ms: u64 },
+    Silent { last_ms: u64 },
 }
 
 /// The state for one gateway.
@@ -53,7 +60,7 @@ impl Liveness {
     pub(crate) fn report(&mut self, now_ms: u64) -> Step {
         match self.phase {
             Phase::Absent => Step::Stay,
-            Phase::Starting { .. } => {
+            Phase::Starting { .. } | Phase::Silent { .. } => {
                 self.phase = Phase::Alive { last_ms: now_ms };
                 Step::Open
             }
@@ -66,24 +73,29 @@ impl Liveness {
 
     /// Time went by.
     pub(crate) fn tick(&mut self, now_ms: u64) -> Step {
-        let late = match self.phase {
-            Phase::Absent => return Step::Stay,
+        let silent = |last_ms: u64| now_ms.saturating_sub(last_ms);
+        match self.phase {
             Phase::Starting { until_ms } if now_ms >= until_ms => {
-                "the plugin did not report in time after the gateway's start; see the gateway's log"
-                    .to_owned()
-            }
-            Phase::Alive { last_ms }
-                if now_ms.saturating_sub(last_ms) > MISSED * self.interval_ms =>
-            {
-                format!(
-                    "the plugin has not reported for {} ms: it was disabled, or the gateway hangs",
-                    now_ms.saturating_sub(last_ms)
+                self.phase = Phase::Absent;
+                Step::Stop(
+                    "the plugin did not report in time after the gateway's start; see the gateway's log".to_owned(),
                 )
             }
-            Phase::Starting { .. } | Phase::Alive { .. } => return Step::Stay,
-        };
-        self.phase = Phase::Absent;
-        Step::Stop(late)
+            Phase::Alive { last_ms } if silent(last_ms) > CLOSE_AFTER * self.interval_ms => {
+                self.phase = Phase::Silent { last_ms };
+                Step::Close(format!("the plugin has not reported for {} ms", silent(last_ms)))
+            }
+            Phase::Silent { last_ms } if silent(last_ms) > STOP_AFTER * self.interval_ms => {
+                self.phase = Phase::Absent;
+                Step::Stop(format!(
+                    "the plugin has not reported for {} ms: it was disabled, or the gateway hangs",
+                    silent(last_ms)
+                ))
+            }
+            Phase::Absent | Phase::Starting { .. } | Phase::Alive { .. } | Phase::Silent { .. } => {
+                Step::Stay
+            }
+        }
     }
 
     /// Whether the plugin is there.
@@ -107,14 +119,27 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_that_falls_silent_stops_the_gateway() {
+    fn a_plugin_that_falls_silent_closes_and_then_stops_the_gateway() {
         let mut live = Liveness::new(100);
         live.started(0, 1000);
         assert_eq!(live.report(500), Step::Open);
         assert_eq!(live.report(600), Step::Stay);
         assert_eq!(live.tick(900), Step::Stay);
-        assert!(matches!(live.tick(901), Step::Stop(_)));
+        assert!(matches!(live.tick(901), Step::Close(_)));
         assert!(!live.alive());
+        assert_eq!(live.tick(2100), Step::Stay);
+        assert!(matches!(live.tick(2101), Step::Stop(_)));
+        assert_eq!(live.report(2200), Step::Stay);
+    }
+
+    #[test]
+    fn a_plugin_that_reports_again_opens_again() {
+        let mut live = Liveness::new(100);
+        live.started(0, 1000);
+        live.report(500);
+        assert!(matches!(live.tick(1000), Step::Close(_)));
+        assert_eq!(live.report(1100), Step::Open);
+        assert!(live.alive());
     }
 
     proptest! {
@@ -129,7 +154,11 @@ mod tests {
                     0 => { live.started(now, 1000); started = true; last = None; }
                     1 => { live.gone(); started = false; last = None; }
                     2 => { live.report(now); if started { last = Some(now); } }
-                    _ => if let Step::Stop(_) = live.tick(now) { started = false; last = None; },
+                    _ => match live.tick(now) {
+                        Step::Stop(_) => { started = false; last = None; }
+                        Step::Close(_) => last = None,
+                        _ => {}
+                    },
                 }
                 prop_assert_eq!(live.alive(), started && last.is_some());
                 if what == 3 && live.alive() {

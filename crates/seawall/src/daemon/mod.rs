@@ -210,6 +210,12 @@ async fn carry_out(
             control.send(&FromGuard::Alive { boot }, &[]).await.map_err(|e| e.to_string())?;
             note(&guard.log, "hook.alive", "the plugin reports: egress and door are open").await
         }
+        Step::Close(reason) => {
+            planes.close(&reason);
+            let event =
+                Event::new(now_ms(), Plane::Hook, "hook.silent", reason).severity(Severity::High);
+            guard.log.append(event).await.map(drop).map_err(|e| e.to_string())
+        }
         Step::Stop(reason) => {
             planes.close(&reason);
             let event = Event::new(now_ms(), Plane::Hook, "hook.lost", reason.clone())

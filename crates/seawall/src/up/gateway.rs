@@ -287,7 +287,7 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
         protect,
         home: text(&deployment.home)?,
         run_dir: text(&prepared.home.run())?,
-        binary: text(&std::env::current_exe().map_err(|e| e.to_string())?)?,
+        binary: text(&prepared.program)?,
         env: environment(prepared, settings),
         egress_port: prepared.frame.proxy_port,
         limits: seawall_sandbox::spec::Limits { pids: Some(GATEWAY_PIDS), ..Default::default() },

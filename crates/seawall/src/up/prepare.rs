@@ -42,6 +42,9 @@ pub(crate) struct Prepared {
     pub(crate) facts: Facts,
     pub(crate) frame: Frame,
     pub(crate) rendered: Rendered,
+    /// This program. Read once: after an upgrade in place its name leads to the new one, and what
+    /// is running has none.
+    pub(crate) program: PathBuf,
 }
 
 /// Finds and reads everything; changes nothing but Seawall's own (empty) folder.
@@ -62,7 +65,8 @@ pub(crate) fn prepare(choice: &Choice) -> Result<Prepared, String> {
     )
     .map_err(|e| e.to_string())?;
     let (facts, frame, rendered) = render_for(&deployment, &loaded, &settings);
-    Ok(Prepared { deployment, loaded, runtime, home, settings, facts, frame, rendered })
+    let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
+    Ok(Prepared { program, deployment, loaded, runtime, home, settings, facts, frame, rendered })
 }
 
 /// Renders a deployment's configuration.

@@ -45,7 +45,7 @@ impl RunContext {
             state_dir: prepared.deployment.state_dir.clone(),
             workspaces: prepared.facts.workspaces.values().cloned().collect(),
             read_only,
-            program: std::env::current_exe().map_err(|e| e.to_string())?,
+            program: prepared.program.clone(),
         })
     }
 
