@@ -218,7 +218,7 @@ fn mcp(context: &RunContext, name: &str, server: &McpServer) -> Result<RunPlan, 
     let mut argv = vec![server.command.clone()];
     argv.extend(server.args.iter().cloned());
     let expand = |text: &str| crate::deploy::expand(Path::new(text), &context.home);
-    let mut read_only = Vec::new();
+    let mut grants = Vec::new();
     for part in &mut argv {
         let path = expand(part);
         if path.is_absolute()
@@ -237,8 +237,8 @@ fn mcp(context: &RunContext, name: &str, server: &McpServer) -> Result<RunPlan, 
                     && !context.home.starts_with(dir)
             });
             let granted = dir.unwrap_or(&path).to_string_lossy().into_owned();
-            if !read_only.contains(&(granted.clone(), granted.clone())) {
-                read_only.push((granted.clone(), granted));
+            if !grants.contains(&(granted.clone(), Access::Ro)) {
+                grants.push((granted, Access::Ro));
             }
         }
     }
@@ -251,7 +251,7 @@ fn mcp(context: &RunContext, name: &str, server: &McpServer) -> Result<RunPlan, 
             .ok_or_else(|| format!("MCP server `{name}`: `{program}` is not in /usr/local/bin, /usr/bin or /bin; name it by its path"))?;
     }
     let env: BTreeMap<String, String> = server.env.clone();
-    Ok(RunPlan { argv, env, read_only, limits: limits(&Value::Null), ..RunPlan::default() })
+    Ok(RunPlan { argv, env, grants, limits: limits(&Value::Null), ..RunPlan::default() })
 }
 
 #[cfg(test)]
@@ -289,6 +289,39 @@ mod tests {
         }
         assert!(context.readable("/home/a/.openclaw/agents").is_err());
         assert!(context.readable("/opt/plugins/x").is_ok());
+    }
+
+    #[test]
+    fn an_mcp_server_gets_its_own_folder_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().canonicalize().unwrap();
+        let tides = home.join(".openclaw/tides");
+        std::fs::create_dir_all(&tides).unwrap();
+        std::fs::write(tides.join("server.py"), "").unwrap();
+        let context =
+            RunContext { home: home.clone(), state_dir: home.join(".openclaw"), ..context() };
+        let script = tides.join("server.py").to_string_lossy().into_owned();
+        let server = McpServer {
+            command: "/usr/bin/env".into(),
+            args: vec![script.clone()],
+            env: BTreeMap::new(),
+            cwd: None,
+        };
+        let order = RunOrder {
+            run: "r".into(),
+            session_key: "mcp:tides".into(),
+            what: RunWhat::Mcp { name: "tides".into(), server },
+            network: false,
+        };
+        let spec = plan(&context, &order, 0).unwrap();
+        assert_eq!(spec.argv, ["/usr/bin/env".to_owned(), script]);
+        let below_home: Vec<&str> = spec
+            .mounts
+            .iter()
+            .map(|mount| mount.to())
+            .filter(|to| Path::new(to).starts_with(&home))
+            .collect();
+        assert_eq!(below_home, [tides.to_string_lossy()]);
     }
 
     #[test]
