@@ -110,10 +110,12 @@ impl Engine {
     pub(crate) fn decide(&self, action: &Action, now_ms: u64) -> Verdict {
         let mut table = lock(&self.table);
         let mut origin = self.placed(&action.origin);
-        if origin.requester.is_none() {
-            origin.requester = outer_requester(&table.outer, &action.call_id, &origin);
+        if nobody(&origin)
+            && let Some(requester) = outer_requester(&table.outer, &action.call_id, &origin)
+        {
+            origin.requester = Some(requester);
         }
-        if origin.requester.is_some()
+        if !nobody(&origin)
             && matches!(&action.kind, ActionKind::ToolCall(call) if call.tool == "tool_call")
         {
             if table.outer.len() >= MAX_OUTER {
@@ -399,6 +401,14 @@ impl Engine {
         }
         origin
     }
+}
+
+/// Whether nobody is named as the requester.
+fn nobody(origin: &Origin) -> bool {
+    origin
+        .requester
+        .as_ref()
+        .is_none_or(|who| who.sender_id.is_none() && who.sender_is_owner.is_none())
 }
 
 /// The requester of the deferred call behind `tool_search_code:OUTER:TOOL:N`, when that call was

@@ -34,6 +34,9 @@ pub(super) struct RunContext {
     workspaces: Vec<PathBuf>,
     read_only: Vec<PathBuf>,
     program: PathBuf,
+    /// The user's name and address for commits. Their `~/.gitconfig` itself is not in a run: it
+    /// can name programs and credentials.
+    author: Vec<(&'static str, String)>,
 }
 
 impl RunContext {
@@ -45,6 +48,10 @@ impl RunContext {
             state_dir: prepared.deployment.state_dir.clone(),
             workspaces: prepared.facts.workspaces.values().cloned().collect(),
             read_only,
+            author: author(
+                &std::fs::read_to_string(prepared.deployment.home.join(".gitconfig"))
+                    .unwrap_or_default(),
+            ),
             program: prepared.program.clone(),
         })
     }
@@ -164,6 +171,9 @@ fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
     // The gateway's PATH begins with a folder that runs can write to.
     env.remove("PATH");
     env.remove("HOME");
+    for (name, value) in &context.author {
+        env.entry((*name).to_owned()).or_insert_with(|| value.clone());
+    }
     Ok(RunPlan {
         argv,
         env,
@@ -174,6 +184,28 @@ fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
         limits: limits(&request.settings),
         ..RunPlan::default()
     })
+}
+
+/// `user.name` and `user.email` of a Git configuration, as the variables that Git reads.
+fn author(config: &str) -> Vec<(&'static str, String)> {
+    let mut out = Vec::new();
+    let mut in_user = false;
+    for line in config.lines().take(2000) {
+        let line = line.trim();
+        if line.starts_with('[') {
+            in_user = line.eq_ignore_ascii_case("[user]");
+        }
+        let Some((key, value)) = line.split_once('=').filter(|_| in_user) else { continue };
+        let value: String =
+            value.trim().trim_matches('"').chars().filter(|c| !c.is_control()).take(200).collect();
+        let names = match key.trim() {
+            "name" => ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"],
+            "email" => ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"],
+            _ => continue,
+        };
+        out.extend(names.map(|name| (name, value.clone())));
+    }
+    out
 }
 
 /// OpenClaw's `sandbox.docker` limits under their own names.
@@ -265,6 +297,7 @@ mod tests {
             workspaces: vec!["/home/a/ws".into()],
             read_only: vec!["/opt/plugins".into()],
             program: "/usr/bin/seawall".into(),
+            author: vec![],
         }
     }
 
@@ -322,6 +355,15 @@ mod tests {
             .filter(|to| Path::new(to).starts_with(&home))
             .collect();
         assert_eq!(below_home, [tides.to_string_lossy()]);
+    }
+
+    #[test]
+    fn commits_have_the_users_name_and_nothing_else_of_their_settings() {
+        let config = "[core]\n name = x\n[user]\n\tname = \"Ada L\"\n\temail = a@b.test\n[credential]\n helper = store\n";
+        let author = author(config);
+        assert_eq!(author.len(), 4);
+        assert!(author.contains(&("GIT_AUTHOR_NAME", "Ada L".into())));
+        assert!(author.contains(&("GIT_COMMITTER_EMAIL", "a@b.test".into())));
     }
 
     #[test]
