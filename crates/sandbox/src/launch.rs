@@ -166,7 +166,7 @@ fn hear(client: &OwnedFd) -> Option<(String, [OwnedFd; 3])> {
     let ticket = String::from_utf8(text).ok()?;
     let good = !ticket.is_empty()
         && ticket.len() <= MAX_TICKET
-        && ticket.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        && ticket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
     let streams: [OwnedFd; 3] = fds.try_into().ok()?;
     (good && streams.iter().all(|fd| is_stream(fd.as_fd()))).then_some((ticket, streams))
 }

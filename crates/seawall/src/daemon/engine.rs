@@ -110,9 +110,9 @@ impl Engine {
     pub(crate) fn decide(&self, action: &Action, now_ms: u64) -> Verdict {
         let mut table = lock(&self.table);
         let mut origin = self.placed(&action.origin);
-        if nobody(&origin)
-            && let Some(requester) = outer_requester(&table.outer, &action.call_id, &origin)
-        {
+        // The gateway names another requester, or none, with the inner call of a run whose outer one
+        // was decided a moment ago.
+        if let Some(requester) = outer_requester(&table.outer, &action.call_id, &origin) {
             origin.requester = Some(requester);
         }
         if !nobody(&origin)
