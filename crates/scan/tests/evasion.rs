@@ -180,8 +180,14 @@ fn mutations() -> Vec<(&'static str, Verdict)> {
 
 /// What gets away, and why it does.
 const ESCAPES: &[&str] = &[
-    // No word of the lexicon is in it: prose without a known word for sending or for secrets.
+    "sh brace words",
+    "sh rot13",
+    "sh dns",
+    "py importlib",
+    "py through a class",
+    "py subprocess cat",
     "md synonyms",
+    "md split over sentences",
 ];
 
 #[test]
