@@ -527,7 +527,9 @@ fn tickets(world: &World) {
 fn client_gone(world: &World) {
     let served = serve(world, "gone");
     let ticket = served.book.issue(spec(world, &["/bin/sh", "-c", "echo on; sleep 600"])).unwrap();
-    let mut child = client(world, &served, &ticket).stdout(Stdio::piped()).spawn().unwrap();
+    let mut client = client(world, &served, &ticket);
+    // A log file that this test's own output goes to is no stream, and runs are given none.
+    let mut child = client.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut out = child.stdout.take().unwrap();
     let mut word = [0u8; 3];
     out.read_exact(&mut word).unwrap();
