@@ -1,1 +1,1 @@
-//! placeholder
+//! Checks of a deployment. Empty: Seawall does not audit yet.

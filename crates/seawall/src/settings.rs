@@ -59,8 +59,8 @@ impl Default for Gateway {
 pub(crate) struct Guard {
     /// How long the plugin waits for a verdict, in milliseconds.
     pub(crate) deadline_ms: u64,
-    /// How often the plugin reports, in milliseconds. After three missing reports egress closes
-    /// and the gateway is stopped.
+    /// How often the plugin reports, in milliseconds. After three missing reports egress and door
+    /// close, after fifteen the gateway is stopped.
     pub(crate) heartbeat_ms: u64,
 }
 
