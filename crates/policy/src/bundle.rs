@@ -9,6 +9,7 @@ use crate::settings::{Base, Override, Settings};
 use crate::trust::{self, Trust};
 use seawall_model::Origin;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
@@ -35,6 +36,27 @@ struct TomlFile {
     policy: Option<Settings>,
     tool: Vec<ToolSpec>,
     sequence: Vec<Sequence>,
+    // `seawall.toml` holds the policy beside these, which others read. Given whole, so that an
+    // error names the line that the operator sees.
+    #[serde(rename = "gateway")]
+    _gateway: IgnoredAny,
+    #[serde(rename = "guard")]
+    _guard: IgnoredAny,
+    #[serde(rename = "runs")]
+    _runs: IgnoredAny,
+    #[serde(rename = "egress")]
+    _egress: IgnoredAny,
+    #[serde(rename = "door")]
+    _door: IgnoredAny,
+}
+
+/// What a deployment adds to the operator's files.
+#[derive(Debug, Clone, Default)]
+pub struct Deployment {
+    /// Where things are.
+    pub places: crate::paths::Places,
+    /// Hosts that may be fetched unasked, besides `policy.listed_hosts`.
+    pub listed_hosts: Vec<String>,
 }
 
 /// A policy, ready to decide with.
@@ -74,6 +96,15 @@ impl Bundle {
     /// # Errors
     /// Everything that is wrong with any of the files; nothing is loaded then.
     pub fn load(files: &[PolicyFile]) -> Result<Self, Vec<LoadError>> {
+        Self::load_on(files, &Deployment::default())
+    }
+
+    /// Loads the operator's files for a deployment. What the deployment adds counts for
+    /// [`Self::version`] as if the operator had written it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of the files; nothing is loaded then.
+    pub fn load_on(files: &[PolicyFile], deployment: &Deployment) -> Result<Self, Vec<LoadError>> {
         let mut errors = Vec::new();
         let mut settings: Option<Settings> = None;
         let mut tools = Vec::new();
@@ -157,7 +188,12 @@ impl Bundle {
             return Err(errors);
         }
         let sequences = sequences.into_iter().map(|(_, s)| s).collect();
-        Self::assemble(settings.unwrap_or_default(), &sources, tools, sequences)
+        let mut settings = settings.unwrap_or_default();
+        if deployment.places != crate::paths::Places::default() {
+            settings.places = deployment.places.clone();
+        }
+        settings.listed_hosts.extend(deployment.listed_hosts.iter().cloned());
+        Self::assemble(settings, &sources, tools, sequences)
     }
 
     /// Puts a bundle together from settings that were built in code.

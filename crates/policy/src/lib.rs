@@ -46,7 +46,7 @@ pub mod trust;
 pub mod whatif;
 pub mod words;
 
-pub use bundle::{Bundle, PolicyFile};
+pub use bundle::{Bundle, Deployment, PolicyFile};
 pub use decide::{Decided, commit, decide, decide_fully};
 pub use observe::{Observation, observe};
 pub use paths::Places;

@@ -1,5 +1,6 @@
 //! `seawall.toml`: what the operator sets. Every key has an effect; an unknown one is an error.
 
+use seawall_policy::PolicyFile;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -13,12 +14,39 @@ pub(crate) struct Settings {
     pub(crate) guard: Guard,
     /// Tool runs.
     pub(crate) runs: Runs,
-    /// Rules of the engine, as the policy crate reads them.
+    /// Settings of the engine. This and the next two are read by the policy crate, from
+    /// [`Self::policy_files`]; here they only have to be known.
     pub(crate) policy: toml::Table,
+    /// Declared tools.
+    pub(crate) tool: Vec<toml::Table>,
+    /// Further rules over several calls.
+    pub(crate) sequence: Vec<toml::Table>,
     /// Rules of the forward proxy, as the egress crate reads them.
     pub(crate) egress: toml::Table,
     /// The door, as the door crate reads it.
     pub(crate) door: toml::Table,
+    /// The policy as it is written: this file as a whole, then what lies in the folder `policy`
+    /// beside it.
+    #[serde(skip)]
+    pub(crate) policy_files: Vec<PolicyFile>,
+    /// This file, for errors that name a line.
+    #[serde(skip)]
+    pub(crate) source: Source,
+}
+
+/// The text of the settings and its name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl Source {
+    /// Reads one table of the file as another type. An error names file, line and column.
+    pub(crate) fn table<T: serde::de::DeserializeOwned>(&self) -> Result<T, String> {
+        toml::from_str(&self.text)
+            .map_err(|e| format!("{}: {}", self.name, e.to_string().trim_end()))
+    }
 }
 
 /// `[gateway]`.
@@ -94,12 +122,21 @@ impl Settings {
     pub(crate) fn load(path: &Path) -> Result<Self, String> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(e) => return Err(format!("cannot read `{}`: {e}", path.display())),
         };
-        let settings: Self =
-            toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+        let source = Source { name: path.display().to_string(), text };
+        let mut settings: Self = source.table()?;
         settings.check().map_err(|e| format!("{}: {e}", path.display()))?;
+        if !source.text.is_empty() {
+            let file = PolicyFile { name: source.name.clone(), text: source.text.clone() };
+            settings.policy_files.push(file);
+        }
+        let folder = path.with_file_name("policy");
+        if folder.is_dir() {
+            settings.policy_files.extend(crate::cmd::policy::policy_files(&[folder])?);
+        }
+        settings.source = source;
         Ok(settings)
     }
 
@@ -138,11 +175,26 @@ mod tests {
 
     #[test]
     fn nothing_is_the_default() {
-        assert_eq!(load("").unwrap(), Settings::default());
-        assert_eq!(
-            Settings::load(Path::new("/nonexistent/seawall.toml")).unwrap(),
-            Settings::default()
-        );
+        let nothing = |settings: Settings| {
+            Settings { source: Source::default(), ..settings } == Settings::default()
+        };
+        assert!(nothing(load("").unwrap()));
+        assert!(nothing(Settings::load(Path::new("/nonexistent/seawall.toml")).unwrap()));
+    }
+
+    #[test]
+    fn the_policy_is_this_file_and_the_folder_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seawall.toml");
+        std::fs::write(&path, "[guard]\n[[tool]]\nname = \"x\"\n").unwrap();
+        std::fs::create_dir(dir.path().join("policy")).unwrap();
+        std::fs::write(dir.path().join("policy/b.cedar"), "").unwrap();
+        std::fs::write(dir.path().join("policy/a.toml"), "").unwrap();
+        std::fs::write(dir.path().join("policy/notes.txt"), "").unwrap();
+        let settings = Settings::load(&path).unwrap();
+        let names: Vec<&str> =
+            settings.policy_files.iter().filter_map(|file| file.name.rsplit('/').next()).collect();
+        assert_eq!(names, ["seawall.toml", "a.toml", "b.cedar"]);
     }
 
     #[test]

@@ -245,15 +245,18 @@ impl Planes {
 
 /// The operator's rules, and the hosts that the configured model providers and channels need.
 pub(crate) fn egress_policy(settings: &Settings, facts: &Facts) -> Result<EgressPolicy, String> {
-    let text = toml::to_string(&settings.egress).map_err(|e| e.to_string())?;
-    let mut policy =
-        EgressPolicy::from_toml(&text).map_err(|e| format!("seawall.toml: egress: {e}"))?;
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct File {
+        egress: EgressPolicy,
+    }
+    let mut policy = settings.source.table::<File>()?.egress;
     for need in &facts.needs {
         let rule = serde_json::from_value(need.rule())
             .map_err(|e| format!("a rule for {}: {e}", need.why))?;
         policy.rules.push(rule);
     }
-    policy.compile().map_err(|e| format!("seawall.toml: egress: {e}"))?;
+    policy.compile().map_err(|e| format!("{}: egress: {e}", settings.source.name))?;
     Ok(policy)
 }
 
@@ -282,12 +285,13 @@ pub(crate) fn listed_hosts(policy: &EgressPolicy) -> Vec<String> {
 
 /// The `[door]` part.
 pub(crate) fn door_config_of(settings: &Settings) -> Result<DoorConfig, String> {
-    let config: DoorConfig = settings
-        .door
-        .clone()
-        .try_into()
-        .map_err(|e: toml::de::Error| format!("seawall.toml: door: {}", e.message()))?;
-    config.check().map_err(|e| format!("seawall.toml: {e}"))?;
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct File {
+        door: DoorConfig,
+    }
+    let config = settings.source.table::<File>()?.door;
+    config.check().map_err(|e| format!("{}: {e}", settings.source.name))?;
     Ok(config)
 }
 
