@@ -71,11 +71,13 @@ impl SessionKind {
             return Self::Other;
         }
         let rest: Vec<&str> = parts.collect();
-        if rest.iter().any(|p| *p == "subagent" || *p == "acp") {
+        // The kind stands before an id. A conversation that a person calls `subagent` is theirs.
+        let derived = rest.split_last().map_or(&[][..], |(_, before)| before);
+        if derived.iter().any(|p| *p == "subagent" || *p == "acp") {
             Self::Subagent
-        } else if rest.first().is_some_and(|p| *p == "cron") {
+        } else if derived.first().is_some_and(|p| *p == "cron") {
             Self::Cron
-        } else if rest.first().is_some_and(|p| *p == "hook") {
+        } else if derived.first().is_some_and(|p| *p == "hook") {
             Self::Hook
         } else if rest.iter().any(|p| matches!(*p, "group" | "channel" | "thread" | "topic")) {
             Self::Group
