@@ -40,6 +40,7 @@ const CASES: &[Case] = &[
     ("the environment is exactly that of the plan", environment),
     ("files keep their owner on the host", owners),
     ("what acts on the workspace from outside is held", hooks),
+    ("memory is held unless the verdict names it", held_memory),
     ("a link put in place of a file is refused", swapped),
     ("a mount that was passed over leaves nothing", missing_source),
     ("memory folders are bounded in bytes and files", full),
@@ -349,6 +350,36 @@ fn hooks(world: &World) {
     assert!(!dir.join(".git/hooks/post-checkout").exists() && !dir.join("skills/evil").exists());
     assert_eq!(std::fs::read_to_string(dir.join(".git/config")).unwrap(), "[core]\n");
     assert!(dir.join(".git").exists() && dir.join(".agents/skills").exists());
+}
+
+fn held_memory(world: &World) {
+    let dir = world.folder("memory");
+    std::fs::create_dir_all(dir.join("memory")).unwrap();
+    std::fs::write(dir.join("MEMORY.md"), "mine\n").unwrap();
+    let script =
+        "echo x >> MEMORY.md; echo x > memory/day.md; mv MEMORY.md m; echo x > note; echo worked";
+    let read = || std::fs::read_to_string(dir.join("MEMORY.md")).unwrap();
+    let mut plan = plan(world, &["/bin/sh", "-c", script]);
+    plan.workspace = Some((dir.to_str().unwrap().into(), Access::Rw));
+    plan.hold_memory = true;
+    assert!(run(&run_plan(&plan).unwrap()).1.contains("worked"));
+    assert_eq!(read(), "mine\n");
+    assert!(!dir.join("memory/day.md").exists() && dir.join("note").exists());
+
+    // What the verdict names is not held; skills are, whatever it names.
+    plan.released = ["MEMORY.md".to_owned(), "skills".to_owned()].into();
+    plan.argv = ["/bin/sh", "-c", "echo x >> MEMORY.md; echo x > memory/day.md; echo x > skills/y"]
+        .map(str::to_owned)
+        .into();
+    run(&run_plan(&plan).unwrap());
+    assert_eq!(read(), "mine\nx\n");
+    assert!(!dir.join("memory/day.md").exists() && !dir.join("skills/y").exists());
+
+    // Without a write in the verdict nothing is written.
+    plan.no_write = true;
+    plan.argv = ["/bin/sh", "-c", "echo x > other; cat note"].map(str::to_owned).into();
+    let (_, text) = run(&run_plan(&plan).unwrap());
+    assert!(text.contains("Read-only file system") && text.ends_with("x\n"), "{text}");
 }
 
 fn swapped(world: &World) {

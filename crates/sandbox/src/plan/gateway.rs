@@ -1,6 +1,6 @@
 //! The gateway's jail.
 
-use super::held::held;
+use super::held::{Hold, held};
 use super::host::{Host, Kind, RealHost};
 use super::layout::{Grant, layout};
 use super::system::{Memory, system};
@@ -103,7 +103,8 @@ pub fn gateway_plan_with(plan: &GatewayPlan, host: &dyn Host) -> Result<JailSpec
     grants.push(Grant { from, ..Grant::rw(&to) });
     for workspace in &plan.workspaces {
         let (from, to) = add_writable("workspace", workspace)?;
-        let (held, make) = held(host, &from, &to)?;
+        let (held, make) =
+            held(host, &from, &to, Hold { memory: false, released: &BTreeSet::new() })?;
         grants.extend(held);
         ensure.extend(make);
         grants.push(Grant { from, ..Grant::rw(&to) });

@@ -1,6 +1,6 @@
 //! The jail of one tool run.
 
-use super::held::held;
+use super::held::{Hold, held};
 use super::host::{Host, RealHost};
 use super::layout::{Grant, layout};
 use super::system::{Memory, system};
@@ -32,6 +32,14 @@ pub struct RunPlan {
     pub workdir: String,
     /// Folder of the session on the host and what may be done with it; seen at `/workspace`.
     pub workspace: Option<(String, Access)>,
+    /// The verdict authorised no write: the workspace is mounted read-only, though it may be
+    /// written otherwise.
+    pub no_write: bool,
+    /// Whether the agent's memory is held as its identity files are.
+    pub hold_memory: bool,
+    /// Paths below the workspace that are not held in this run, because the verdict on the call
+    /// names them as changed. Skills are held whatever is here.
+    pub released: BTreeSet<String>,
     /// The agents' workspaces on the host. What is held in them is held as well in a run whose
     /// folder lies inside or above.
     pub roots: Vec<String>,
@@ -58,11 +66,19 @@ pub struct RunPlan {
     pub home: String,
 }
 
+impl RunPlan {
+    fn hold(&self) -> Hold<'_> {
+        Hold { memory: self.hold_memory, released: &self.released }
+    }
+}
+
 /// What the effects that were authorised for a call ask of its jail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     /// What is done with the workspace; None: it is not touched.
     pub workspace: Option<Access>,
+    /// Paths in it that are changed, relative to it.
+    pub changes: BTreeSet<String>,
     /// Paths beyond it.
     pub grants: Vec<(String, Access)>,
     /// Whether anything is requested from the network.
@@ -98,6 +114,11 @@ pub fn needs(effects: &[Effect], workspace: &str) -> Needs {
         }
         if within(path, workspace) {
             needs.workspace = needs.workspace.max(Some(access));
+            if let Some(rest) = path.strip_prefix(workspace).and_then(|p| p.strip_prefix('/'))
+                && access == Access::Rw
+            {
+                needs.changes.insert(rest.to_owned());
+            }
         } else {
             let have = grants.entry(path).or_insert(access);
             *have = (*have).max(access);
@@ -138,12 +159,13 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
             return Err(PlanError::path("workspace", path, "belongs to the system"));
         }
         if *access == Access::Rw {
-            let (held, make) = held(host, &from, WORKSPACE)?;
+            let (held, make) = held(host, &from, WORKSPACE, plan.hold())?;
             grants.extend(held);
             ensure.extend(make);
             grants.extend(held_of_roots(plan, host, &from)?);
         }
-        grants.push(Grant { access: *access, ..Grant::ro(&from).at(WORKSPACE) });
+        let access = if plan.no_write { Access::Ro } else { *access };
+        grants.push(Grant { access, ..Grant::ro(&from).at(WORKSPACE) });
     }
     if let Some(path) = &plan.agent_workspace {
         grants.push(Grant::ro(&resolve("agent workspace", path)?).at(AGENT));
@@ -236,7 +258,7 @@ fn held_of_roots(plan: &RunPlan, host: &dyn Host, folder: &str) -> Result<Vec<Gr
         if root == folder {
             continue;
         }
-        for hold in held(host, &root, &root)?.0 {
+        for hold in held(host, &root, &root, plan.hold())?.0 {
             if within(folder, &hold.from) {
                 return Err(PlanError::path(
                     "workspace",

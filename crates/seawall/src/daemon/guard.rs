@@ -6,7 +6,7 @@
 
 use super::engine::{Engine, ResultSeen};
 use super::liveness::{Liveness, Step};
-use super::protocol::GatewayUp;
+use super::protocol::{GatewayUp, Granted};
 use super::tickets::Tickets;
 use crate::clock::now_ms;
 use crate::store::Store;
@@ -14,6 +14,7 @@ use seawall_model::frame::{self, Ask, PROTOCOL, RunRequest, ToGuard, ToPlugin};
 use seawall_model::{
     Action, ActionKind, Decision, Event, EventLog, Origin, Plane, Severity, ToolCall,
 };
+use seawall_sandbox::spec::Access;
 use serde_json::json;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,10 @@ const ANSWERS: usize = 1024;
 /// Connections at a time, besides which further ones wait in the listen queue. The plugin needs
 /// one; the rest is room for one that is on its way out.
 const CONNECTIONS: usize = 4;
+
+/// Changed paths that are kept of one call: what they release is a handful of files, and a text
+/// that names more is cut off, which releases less.
+const MAX_CHANGES: usize = 256;
 
 /// How long a person has to answer.
 const ASK_FOR_MS: u64 = 120_000;
@@ -275,16 +280,17 @@ impl Guard {
             // The plugin has blocked the call already; nothing may start on this verdict.
             return deny("the decision came too late".into());
         }
+        let granted = granted(action, &verdict, &self.engine.workspace_of(&action.origin));
         let mut ask = None;
         match verdict.decision {
             Decision::Allow | Decision::Rewrite => {
                 if let Some(command) = run_of(action, &verdict) {
-                    lock(&self.tickets).allow(&action.origin, &action.call_id, command, now_ms());
+                    lock(&self.tickets).allow(&action.origin, granted, command, now_ms());
                 }
             }
             Decision::Ask => {
                 if let Some(command) = run_of(action, &verdict) {
-                    lock(&self.tickets).ask(&action.origin, &action.call_id, command, now_ms());
+                    lock(&self.tickets).ask(&action.origin, granted, command, now_ms());
                 }
                 ask = Some(question(action, &verdict));
             }
@@ -314,6 +320,16 @@ impl Guard {
                 refuse(why)
             }
         }
+    }
+}
+
+/// What the run behind an allowed call may do with the workspace.
+fn granted(action: &Action, verdict: &seawall_model::Verdict, workspace: &str) -> Granted {
+    let needs = seawall_sandbox::plan::needs(&verdict.effects, workspace);
+    Granted {
+        call_id: action.call_id.clone(),
+        write: needs.opaque || needs.workspace == Some(Access::Rw),
+        changes: needs.changes.into_iter().take(MAX_CHANGES).collect(),
     }
 }
 

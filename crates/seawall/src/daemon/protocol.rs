@@ -4,6 +4,7 @@
 use seawall_model::frame::RunRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// From the supervisor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -127,6 +128,19 @@ pub(crate) struct RunOrder {
     pub(crate) what: RunWhat,
     /// Whether it gets an egress listener.
     pub(crate) network: bool,
+    /// What the verdict on its call granted. None: no single call stands behind it.
+    pub(crate) granted: Option<Granted>,
+}
+
+/// What the verdict on a call lets its run do with the workspace. The kernel refuses the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Granted {
+    /// The call.
+    pub(crate) call_id: String,
+    /// Whether something is written, or may be for all that is known.
+    pub(crate) write: bool,
+    /// Paths below the workspace that the verdict names as changed.
+    pub(crate) changes: BTreeSet<String>,
 }
 
 /// What a run runs.

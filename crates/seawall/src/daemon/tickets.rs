@@ -3,7 +3,7 @@
 //! A state machine over values: allowed calls are remembered, a request to start is matched with
 //! one of them, and the ticket it gets is good for one start.
 
-use super::protocol::{Claim, RunOrder, RunWhat};
+use super::protocol::{Claim, Granted, RunOrder, RunWhat};
 use crate::render::McpServer;
 use seawall_model::Origin;
 use seawall_model::frame::{RunPurpose, RunRequest};
@@ -25,8 +25,8 @@ const MAX_HELD: usize = 4096;
 
 struct AllowedCall {
     session_key: String,
-    call_id: String,
     command: String,
+    granted: Granted,
     until_ms: u64,
 }
 
@@ -48,28 +48,28 @@ impl Tickets {
     }
 
     /// Remembers that `command` was allowed.
-    pub(crate) fn allow(&mut self, origin: &Origin, call_id: &str, command: &str, now_ms: u64) {
+    pub(crate) fn allow(&mut self, origin: &Origin, granted: Granted, command: &str, now_ms: u64) {
         self.allowed.retain(|call| call.until_ms > now_ms);
         if self.allowed.len() >= MAX_HELD {
             self.allowed.pop_front();
         }
         self.allowed.push_back(AllowedCall {
             session_key: origin.session_key.clone(),
-            call_id: call_id.to_owned(),
+            granted,
             command: command.to_owned(),
             until_ms: now_ms.saturating_add(ALLOWED_FOR_MS),
         });
     }
 
     /// Remembers that `command` may run if a person says yes.
-    pub(crate) fn ask(&mut self, origin: &Origin, call_id: &str, command: &str, now_ms: u64) {
+    pub(crate) fn ask(&mut self, origin: &Origin, granted: Granted, command: &str, now_ms: u64) {
         self.asked.retain(|call| call.until_ms > now_ms);
         if self.asked.len() >= MAX_HELD {
             self.asked.pop_front();
         }
         self.asked.push_back(AllowedCall {
             session_key: origin.session_key.clone(),
-            call_id: call_id.to_owned(),
+            granted,
             command: command.to_owned(),
             until_ms: now_ms.saturating_add(ASKED_FOR_MS),
         });
@@ -77,7 +77,9 @@ impl Tickets {
 
     /// A person answered.
     pub(crate) fn answered(&mut self, call_id: &str, allowed: bool, now_ms: u64) {
-        let Some(at) = self.asked.iter().position(|call| call.call_id == call_id) else { return };
+        let Some(at) = self.asked.iter().position(|call| call.granted.call_id == call_id) else {
+            return;
+        };
         let Some(mut call) = self.asked.remove(at) else { return };
         if allowed && call.until_ms > now_ms {
             call.until_ms = now_ms.saturating_add(ALLOWED_FOR_MS);
@@ -94,7 +96,7 @@ impl Tickets {
         ticket: String,
         now_ms: u64,
     ) -> Result<Option<String>, String> {
-        let call_id = match request.purpose {
+        let granted = match request.purpose {
             // The worker has no command of its own: it does file operations in the session's sandbox
             // with the rights of a run and no more, and the file tools' calls are decided.
             RunPurpose::FileWorker => None,
@@ -110,7 +112,9 @@ impl Tickets {
         if self.issued.len() >= MAX_HELD {
             return Err("too many runs are waiting to start; wait for some to end".into());
         }
+        let call_id = granted.as_ref().map(|granted| granted.call_id.clone());
         let order = RunOrder {
+            granted,
             run: crate::daemon::random_id(),
             session_key: origin.session_key.clone(),
             network: self.network && request.purpose == RunPurpose::Exec,
@@ -125,7 +129,7 @@ impl Tickets {
         session_key: &str,
         command: &str,
         now_ms: u64,
-    ) -> Result<String, String> {
+    ) -> Result<Granted, String> {
         self.allowed.retain(|call| call.until_ms > now_ms);
         let at = self
             .allowed
@@ -134,7 +138,7 @@ impl Tickets {
             .ok_or("this command was not allowed in this session; see `seawall events query --kind decision`")?;
         self.allowed
             .remove(at)
-            .map(|call| call.call_id)
+            .map(|call| call.granted)
             .ok_or_else(|| "this command was not allowed".into())
     }
 
@@ -156,6 +160,7 @@ impl Tickets {
                     run: crate::daemon::random_id(),
                     session_key: format!("mcp:{name}"),
                     network: self.network,
+                    granted: None,
                     what: RunWhat::Mcp { name: name.clone(), server: server.clone() },
                 })
             }
@@ -169,6 +174,10 @@ mod tests {
 
     fn origin(session: &str) -> Origin {
         Origin { session_key: session.into(), ..Origin::default() }
+    }
+
+    fn granted(call_id: &str) -> Granted {
+        Granted { call_id: call_id.into(), ..Granted::default() }
     }
 
     fn request(purpose: RunPurpose, command: &str) -> RunRequest {
@@ -189,7 +198,7 @@ mod tests {
     #[test]
     fn an_allowed_command_starts_once() {
         let mut tickets = Tickets::default();
-        tickets.allow(&origin("a"), "c1", "ls", 0);
+        tickets.allow(&origin("a"), granted("c1"), "ls", 0);
         let exec = || request(RunPurpose::Exec, "ls");
         assert_eq!(tickets.issue(&origin("a"), exec(), "t".into(), 1), Ok(Some("c1".into())));
         assert!(tickets.issue(&origin("a"), exec(), "u".into(), 2).is_err());
@@ -201,7 +210,7 @@ mod tests {
     #[test]
     fn another_command_session_or_time_does_not_start() {
         let mut tickets = Tickets::default();
-        tickets.allow(&origin("a"), "c1", "ls", 0);
+        tickets.allow(&origin("a"), granted("c1"), "ls", 0);
         let mut try_issue = |session: &str, command: &str, now| {
             tickets.issue(&origin(session), request(RunPurpose::Exec, command), "t".into(), now)
         };
@@ -214,7 +223,7 @@ mod tests {
     fn an_asked_command_starts_after_a_yes_only() {
         for (answer, starts) in [(None, false), (Some(false), false), (Some(true), true)] {
             let mut tickets = Tickets::default();
-            tickets.ask(&origin("a"), "c1", "ls", 0);
+            tickets.ask(&origin("a"), granted("c1"), "ls", 0);
             if let Some(allowed) = answer {
                 tickets.answered("c1", allowed, 1);
             }

@@ -2,14 +2,14 @@
 //!
 //! What is started comes from the guard's order and the operator's configuration alone.
 
-use super::Prepared;
 use super::runplan::{RunContext, plan};
+use super::{Prepared, appeared};
 use crate::daemon::protocol::{Claim, RunOrder};
 use seawall_sandbox::launch::{Launcher, Tickets};
 use seawall_sandbox::{Exit, Jail, JailSpec};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -38,15 +38,24 @@ struct Orders {
     slots: AtomicU32,
     /// Runs that go on, by what was shown for them, oldest first. An MCP server can run more than
     /// once under one name.
-    running: Mutex<HashMap<String, Vec<(String, String)>>>,
+    running: Mutex<HashMap<String, Vec<Run>>>,
+}
+
+/// A run that goes on.
+#[derive(Clone)]
+struct Run {
+    id: String,
+    session_key: String,
+    /// The session's folder and the files that are not in it and that no run may make.
+    absent: Option<(PathBuf, Vec<&'static str>)>,
 }
 
 impl Orders {
-    fn running(&self) -> MutexGuard<'_, HashMap<String, Vec<(String, String)>>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Vec<Run>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, shown: &str) -> Option<(String, String)> {
+    fn take(&self, shown: &str) -> Option<Run> {
         let mut running = self.running();
         let runs = running.get_mut(shown)?;
         let run = (!runs.is_empty()).then(|| runs.remove(0));
@@ -73,10 +82,9 @@ impl Tickets for Orders {
         let spec = plan(&self.context, &order, self.slots.fetch_add(1, Ordering::Relaxed));
         match spec {
             Ok(spec) => {
-                self.running()
-                    .entry(shown.to_owned())
-                    .or_default()
-                    .push((order.run, order.session_key));
+                let absent = appeared::watched(&order);
+                let run = Run { id: order.run, session_key: order.session_key, absent };
+                self.running().entry(shown.to_owned()).or_default().push(run);
                 Ok(spec)
             }
             Err(why) => {
@@ -93,15 +101,19 @@ impl Tickets for Orders {
     fn started(&self, shown: &str, jail: &mut Jail) -> Result<(), String> {
         if let Some(listener) = jail.take_listener("egress") {
             let run = self.running().get(shown).and_then(|runs| runs.last()).cloned();
-            let (run, session_key) = run.ok_or("the run is not known")?;
-            let _ = self.news.send(News::Started { run, session_key, listener: listener.into() });
+            let run = run.ok_or("the run is not known")?;
+            let _ = self.news.send(News::Started {
+                run: run.id,
+                session_key: run.session_key,
+                listener: listener.into(),
+            });
         }
         Ok(())
     }
 
     fn ended(&self, shown: &str, outcome: Result<Exit, String>) {
-        let Some((run, _)) = self.take(shown) else { return };
-        let (code, note) = match outcome {
+        let Some(run) = self.take(shown) else { return };
+        let (code, mut note) = match outcome {
             Ok(exit) => {
                 let note = match exit {
                     Exit::Timeout => Some("it reached its limit of time".to_owned()),
@@ -114,7 +126,12 @@ impl Tickets for Orders {
             }
             Err(why) => (126, Some(why)),
         };
-        let _ = self.news.send(News::Ended { run, code, note });
+        if let Some((folder, names)) = &run.absent
+            && let Some(said) = appeared::set_aside(folder, names, &run.id)
+        {
+            note = Some(note.map_or_else(|| said.clone(), |note| format!("{note}; {said}")));
+        }
+        let _ = self.news.send(News::Ended { run: run.id, code, note });
     }
 }
 

@@ -4,6 +4,7 @@
 //! sockets, the channel to the guard, the gateway's jail. It decides nothing and parses nothing
 //! that comes from the gateway. When it dies, the kernel ends all its children.
 
+mod appeared;
 mod control;
 mod gateway;
 mod guard;

@@ -103,6 +103,13 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
         RunWhat::Mcp { name, server } => mcp(context, name, server)?,
     };
     plan.slot = slot;
+    if !matches!(&order.what, RunWhat::Tool(request) if request.purpose == RunPurpose::FileWorker) {
+        plan.hold_memory = true;
+    }
+    if let Some(granted) = &order.granted {
+        plan.no_write = !granted.write;
+        plan.released = granted.changes.clone();
+    }
     plan.home = context.home.to_string_lossy().into_owned();
     // What is held in a workspace is held by whatever folder of it the gateway names.
     plan.roots = context.workspaces.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
@@ -345,6 +352,7 @@ mod tests {
             session_key: "mcp:tides".into(),
             what: RunWhat::Mcp { name: "tides".into(), server },
             network: false,
+            granted: None,
         };
         let spec = plan(&context, &order, 0).unwrap();
         assert_eq!(spec.argv, ["/usr/bin/env".to_owned(), script]);
