@@ -70,7 +70,7 @@ pub(crate) fn build(release: bool) -> Result<(), String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     setup::step(
         Command::new(cargo)
-            .args(["build", "--quiet", "--package", "seawall"])
+            .args(["build", "--quiet", "--workspace", "--bin", "seawall"])
             .args(release.then_some("--release"))
             .env("CARGO_TARGET_DIR", paths::target())
             .current_dir(paths::checkout()),
@@ -193,6 +193,11 @@ impl Stage<'_> {
             }
         }
         let seen = watch(case, scene, &trace).await;
+        if self.args.verbose && self.args.target == Target::Seawall {
+            for event in seawall::events(self.seq).await? {
+                eprintln!("    # {}", event.body);
+            }
+        }
         let row = match (case.kind, seen, acted) {
             (Kind::Attack, Some(evidence), _) => Row::new(case, "", Outcome::Landed, evidence),
             (Kind::Ordinary, Some(evidence), Ok(_)) => {

@@ -24,6 +24,10 @@ hosts = ["site.test"]
 ports = [80]
 protocols = ["http"]
 reason = "the tides, which the owner reads every morning"
+
+[[tool]]
+name = "tides__next_tide"
+does = ["read"]
 "#;
 
 /// Writes the operator's settings.

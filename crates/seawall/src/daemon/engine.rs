@@ -16,7 +16,7 @@ use seawall_model::{
 };
 use seawall_policy::session::Lineage;
 use seawall_policy::trust::{SessionKind, Trust};
-use seawall_policy::{Bundle, Observation, Places, PolicyFile, SessionState};
+use seawall_policy::{Bundle, Deployment, Observation, Places, SessionState};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
@@ -29,6 +29,13 @@ const MAX_ASKED: usize = 4096;
 
 /// Deferred calls whose requester is remembered: some for each session that is busy.
 const MAX_OUTER: usize = 1024;
+
+/// Allowed calls that start sessions and are remembered: some for each session that is busy.
+const MAX_SPAWNING: usize = 1024;
+
+/// How long after an allowed call a new session of the same parent counts as made by it. The
+/// gateway may wait for a place among its running agents.
+const SPAWN_WITHIN_MS: u64 = 120_000;
 
 /// How long after an allowed call a new schedule counts as made by it.
 const SCHEDULE_WITHIN_MS: u64 = 15_000;
@@ -53,11 +60,38 @@ struct Table {
     clock: u64,
     /// Sessions that were allowed to schedule something a moment ago.
     scheduling: Vec<(String, Lineage, u64)>,
+    /// Sessions that were allowed to start another a moment ago, newest last: the gateway does not
+    /// say in whose name when it has done so.
+    spawning: VecDeque<(String, Lineage, u64)>,
     /// Requesters of deferred calls, by the outer call's id: the gateway tells of none with the
     /// inner one.
     outer: VecDeque<(String, Origin)>,
     /// Calls that a person was asked about.
     asked: HashMap<String, Asked>,
+}
+
+impl Table {
+    /// Remembers what an allowed call may bring into being, for its lineage.
+    fn made(&mut self, verdict: &Verdict, key: String, lineage: Lineage, now_ms: u64) {
+        let does = |wanted: fn(&Effect) -> bool| verdict.effects.iter().any(wanted);
+        if does(|effect| matches!(effect, Effect::Session { op, .. } if op == "spawn")) {
+            if self.spawning.len() >= MAX_SPAWNING {
+                self.spawning.pop_front();
+            }
+            self.spawning.push_back((key.clone(), lineage.clone(), now_ms));
+        }
+        if does(|effect| matches!(effect, Effect::Schedule { .. })) {
+            self.scheduling.push((key, lineage, now_ms));
+        }
+    }
+
+    /// What stands behind a session that `parent` has just started.
+    fn spawned_by(&self, parent: &str, now_ms: u64) -> Option<Lineage> {
+        let recent = |(key, _, at): &&(String, Lineage, u64)| {
+            key == parent && at.saturating_add(SPAWN_WITHIN_MS) > now_ms
+        };
+        self.spawning.iter().rev().find(recent).map(|(_, lineage, _)| lineage.clone())
+    }
 }
 
 /// A question that is out.
@@ -85,6 +119,7 @@ impl Engine {
             kept,
             clock: 0,
             scheduling: Vec::new(),
+            spawning: VecDeque::new(),
             asked: HashMap::new(),
             outer: VecDeque::new(),
         };
@@ -128,10 +163,9 @@ impl Engine {
         let session = self.session(&mut table, &key);
         let verdict = seawall_policy::decide(&self.bundle, &session.state, &action, now_ms);
         seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
-        let schedules = |effect: &Effect| matches!(effect, Effect::Schedule { .. });
-        if verdict.decision == Decision::Allow && verdict.effects.iter().any(schedules) {
+        if verdict.decision == Decision::Allow {
             let lineage = session.state.lineage(&self.bundle, &action.origin);
-            table.scheduling.push((key, lineage, now_ms));
+            table.made(&verdict, key, lineage, now_ms);
         }
         self.keep(&mut table, &action.origin.session_key, now_ms);
         if verdict.decision == Decision::Ask {
@@ -155,10 +189,8 @@ impl Engine {
         let key = action.origin.session_key.clone();
         let session = self.session(&mut table, &key);
         seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
-        if verdict.effects.iter().any(|effect| matches!(effect, Effect::Schedule { .. })) {
-            let lineage = session.state.lineage(&self.bundle, &action.origin);
-            table.scheduling.push((key.clone(), lineage, now_ms));
-        }
+        let lineage = session.state.lineage(&self.bundle, &action.origin);
+        table.made(&verdict, key.clone(), lineage, now_ms);
         self.keep(&mut table, &key, now_ms);
     }
 
@@ -232,7 +264,7 @@ impl Engine {
                     .unwrap_or(&origin.session_key)
                     .to_owned();
                 if !child.is_empty() && child != parent {
-                    self.inherit(&mut table, &child, &parent, &origin);
+                    self.inherit(&mut table, &child, &parent, &origin, now_ms);
                     self.keep(&mut table, &child, now_ms);
                 }
                 note(hook, &origin, now_ms)
@@ -381,9 +413,11 @@ impl Engine {
         }
     }
 
-    fn inherit(&self, table: &mut Table, child: &str, parent: &str, origin: &Origin) {
-        let maker = Origin { session_key: parent.to_owned(), ..origin.clone() };
-        let lineage = self.session(table, parent).state.lineage(&self.bundle, &maker);
+    fn inherit(&self, table: &mut Table, child: &str, parent: &str, origin: &Origin, now_ms: u64) {
+        let lineage = table.spawned_by(parent, now_ms).unwrap_or_else(|| {
+            let maker = Origin { session_key: parent.to_owned(), ..origin.clone() };
+            self.session(table, parent).state.lineage(&self.bundle, &maker)
+        });
         let child = self.session(table, child);
         let inherited = SessionState::inherit(lineage);
         child.state.lineage = inherited.lineage;
@@ -391,6 +425,11 @@ impl Engine {
         if let Some(label) = inherited.label {
             child.state.see(&label, "parent session");
         }
+    }
+
+    /// The workspace against which the effects of a call were told.
+    pub(crate) fn workspace_of(&self, origin: &Origin) -> String {
+        self.placed(origin).workspace.unwrap_or_default()
     }
 
     /// Fills in the workspace that the plugin could not tell.
@@ -481,22 +520,10 @@ fn places(facts: &Facts, home: &Home) -> Places {
 /// The bundle of the settings. The hosts that the egress rules let pass are the ones that may be
 /// fetched unasked: one list for both planes.
 fn bundle(settings: &Settings, facts: &Facts, places: Places) -> Result<Bundle, String> {
-    let mut table = settings.policy.clone();
     let egress: EgressPolicy = super::planes::egress_policy(settings, facts)?;
-    let mut hosts: Vec<toml::Value> =
-        table.get("listed_hosts").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    hosts.extend(super::planes::listed_hosts(&egress).into_iter().map(toml::Value::String));
-    table.insert("listed_hosts".into(), toml::Value::Array(hosts));
-    table.insert("places".into(), toml::Value::try_from(places).map_err(|e| e.to_string())?);
-    let mut file = toml::Table::new();
-    file.insert("policy".into(), toml::Value::Table(table));
-    let text = toml::to_string(&file).map_err(|e| e.to_string())?;
-    Bundle::load(&[PolicyFile { name: "seawall.toml".into(), text }]).map_err(|errors| {
-        let lines: Vec<String> = errors
-            .iter()
-            .take(20)
-            .map(|error| format!("seawall.toml: {}", error.message))
-            .collect();
+    let deployment = Deployment { places, listed_hosts: super::planes::listed_hosts(&egress) };
+    Bundle::load_on(&settings.policy_files, &deployment).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().take(20).map(ToString::to_string).collect();
         lines.join("\n")
     })
 }
