@@ -1,1 +1,3 @@
 //! Checks of a deployment. Empty: Seawall does not audit yet.
+
+pub mod harden;
