@@ -427,6 +427,11 @@ impl Engine {
         }
     }
 
+    /// How long a person has to answer, in milliseconds.
+    pub(crate) fn ask_ms(&self) -> u64 {
+        self.bundle.settings().ask_seconds.saturating_mul(1000)
+    }
+
     /// The workspace against which the effects of a call were told.
     pub(crate) fn workspace_of(&self, origin: &Origin) -> String {
         self.placed(origin).workspace.unwrap_or_default()

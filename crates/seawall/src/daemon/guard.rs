@@ -38,9 +38,6 @@ const CONNECTIONS: usize = 4;
 /// that names more is cut off, which releases less.
 const MAX_CHANGES: usize = 256;
 
-/// How long a person has to answer.
-const ASK_FOR_MS: u64 = 120_000;
-
 /// What is known about the plugin.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub(crate) struct PluginFacts {
@@ -292,7 +289,7 @@ impl Guard {
                 if let Some(command) = run_of(action, &verdict) {
                     lock(&self.tickets).ask(&action.origin, granted, command, now_ms());
                 }
-                ask = Some(question(action, &verdict));
+                ask = Some(question(action, &verdict, self.engine.ask_ms()));
             }
             Decision::Deny => {}
         }
@@ -415,7 +412,7 @@ fn for_log(effect: &seawall_model::Effect) -> seawall_model::Effect {
     effect
 }
 
-fn question(action: &Action, verdict: &seawall_model::Verdict) -> Ask {
+fn question(action: &Action, verdict: &seawall_model::Verdict, timeout_ms: u64) -> Ask {
     let tool = match &action.kind {
         ActionKind::ToolCall(call) => call.tool.as_str(),
         _ => "message",
@@ -423,7 +420,7 @@ fn question(action: &Action, verdict: &seawall_model::Verdict) -> Ask {
     Ask {
         title: format!("Seawall asks: {}", tool.chars().take(60).collect::<String>()),
         description: verdict.explain().chars().take(1500).collect(),
-        timeout_ms: ASK_FOR_MS,
+        timeout_ms,
     }
 }
 

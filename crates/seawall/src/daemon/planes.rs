@@ -210,37 +210,28 @@ impl Planes {
     /// What holds now.
     pub(crate) fn status(&self) -> Vec<PlaneStatus> {
         let closed = lock(&self.closed_because).clone();
-        let door = PlaneStatus {
-            plane: Plane::Door,
-            protection: Protection::Full,
-            evidence: vec![
-                match &closed {
-                    None => format!(
-                        "open for {} token(s); the gateway's own port exists only in its namespace",
-                        self.tokens
-                    ),
-                    Some(why) => format!("closed: {why}"),
-                },
-                format!("{} event(s) lost", self.door.lost_events()),
-            ],
-        };
-        let egress = PlaneStatus {
-            plane: Plane::Egress,
-            protection: Protection::Full,
-            evidence: vec![
-                match &closed {
-                    None => format!(
-                        "open by {} rule(s), {} connection(s)",
-                        self.rules,
-                        self.proxy.connections()
-                    ),
-                    Some(why) => format!("closed: {why}"),
-                },
-                format!("{} event(s) lost", self.proxy.lost()),
-            ],
-        };
-        vec![door, egress]
+        let open = format!(
+            "open for {} token(s); the gateway's own port exists only in its namespace",
+            self.tokens
+        );
+        let rules =
+            format!("open by {} rule(s), {} connection(s)", self.rules, self.proxy.connections());
+        vec![
+            plane(Plane::Door, closed.as_deref(), open, self.door.lost_events()),
+            plane(Plane::Egress, closed.as_deref(), rules, self.proxy.lost()),
+        ]
     }
+}
+
+/// A closed plane lets nothing through, which is full protection; one whose events were lost holds
+/// without being seen to.
+fn plane(plane: Plane, closed: Option<&str>, open: String, lost: u64) -> PlaneStatus {
+    let mut evidence = vec![closed.map_or(open, |why| format!("closed, nothing passes: {why}"))];
+    if lost > 0 {
+        evidence.push(format!("{lost} event(s) were lost: the log does not tell of them"));
+    }
+    let protection = if lost > 0 { Protection::Partial } else { Protection::Full };
+    PlaneStatus { plane, protection, evidence }
 }
 
 /// The operator's rules, and the hosts that the configured model providers and channels need.

@@ -37,7 +37,11 @@ fn hook(guard: &Guard) -> PlaneStatus {
     }
     PlaneStatus {
         plane: Plane::Hook,
-        protection: if alive { Protection::Full } else { Protection::None },
+        protection: match (alive, plugin.lost) {
+            (true, 0) => Protection::Full,
+            (true, _) => Protection::Partial,
+            (false, _) => Protection::None,
+        },
         evidence,
     }
 }
@@ -54,7 +58,7 @@ fn engine(guard: &Guard) -> PlaneStatus {
     }
 }
 
-/// The scanner is not part of this guard yet: what is not looked at is not installed.
+/// Installs go through the gate; what is there already was looked at by nobody.
 fn install() -> PlaneStatus {
     PlaneStatus {
         plane: Plane::Install,

@@ -10,6 +10,7 @@ use seawall_sandbox::plan::{GatewayPlan, gateway_plan};
 use seawall_sandbox::spec::Listener;
 use seawall_sandbox::{Jail, JailIo, JailSpec, SocketFactory};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
@@ -197,7 +198,7 @@ pub(crate) fn check(prepared: &Prepared) -> Result<(), String> {
 pub(crate) fn check_thoroughly(prepared: &Prepared) -> Result<(), String> {
     check(prepared)?;
     probe(&std::env::temp_dir())?;
-    validate(&prepared.runtime, &prepared.rendered.config)
+    validate_once(prepared)
 }
 
 /// Tries the known ways out of a throw-away jail. Without namespaces nothing can be held, and
@@ -334,16 +335,68 @@ pub(super) fn install_plugin(run_dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Asks the installed OpenClaw whether it takes a configuration.
-pub(super) fn validate(runtime: &Runtime, config: &Value) -> Result<(), String> {
+/// Name of the file that says which configuration was found to be valid last.
+const VALIDATED: &str = "validated";
+
+/// As [`validate`], once for each configuration and OpenClaw: asking takes as long as OpenClaw
+/// needs to start. What was said is kept beside the snapshots.
+pub(super) fn validate_once(prepared: &Prepared) -> Result<(), String> {
+    let config = &prepared.rendered.config;
+    let mut hash = Sha256::new();
+    hash.update(prepared.runtime.version.as_bytes());
+    hash.update(prepared.runtime.script().as_os_str().as_encoded_bytes());
+    hash.update(config.to_string());
+    let digest = hex::encode(hash.finalize());
+    let kept = prepared.home.dir().join(VALIDATED);
+    if std::fs::read_to_string(&kept).is_ok_and(|seen| seen.trim() == digest) {
+        return Ok(());
+    }
+    validate(&Validation::of(prepared, &prepared.settings), config)?;
+    // Only saves the next start some time: without it the question is asked again.
+    if prepared.home.create().is_ok() {
+        let _ = std::fs::write(&kept, digest);
+    }
+    Ok(())
+}
+
+/// What the question whether a configuration is valid needs besides it.
+#[derive(Clone)]
+pub(super) struct Validation {
+    runtime: Runtime,
+    state_dir: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+impl Validation {
+    pub(super) fn of(prepared: &Prepared, settings: &Settings) -> Self {
+        Self {
+            runtime: prepared.runtime.clone(),
+            state_dir: prepared.deployment.state_dir.clone(),
+            environment: environment(prepared, settings),
+        }
+    }
+}
+
+/// Asks the installed OpenClaw whether it takes a configuration. It does so in an empty state
+/// folder, since looking must not change anything.
+pub(super) fn validate(with: &Validation, config: &Value) -> Result<(), String> {
+    let runtime = &with.runtime;
     let dir =
         tempfile::Builder::new().prefix("seawall-check-").tempdir().map_err(|e| e.to_string())?;
     let path = dir.path().join("openclaw.json");
     std::fs::write(&path, config.to_string()).map_err(|e| e.to_string())?;
+    // References in the configuration are resolved from here as well.
+    match std::fs::copy(with.state_dir.join(".env"), dir.path().join(".env")) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            return Err(format!("cannot read `{}/.env`: {e}", with.state_dir.display()));
+        }
+        _ => {}
+    }
     let output = std::process::Command::new(&runtime.node)
         .arg(runtime.script())
         .args(["config", "validate", "--json"])
         .env_clear()
+        .envs(&with.environment)
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", dir.path())
         .env("OPENCLAW_STATE_DIR", dir.path())

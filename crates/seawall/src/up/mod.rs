@@ -53,11 +53,15 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
     let began = Instant::now();
     // Everything that can be wrong is looked at before anything is made.
     gateway::check(&prepared)?;
+    if prepared.home.lock().exists() {
+        drop(take_lock(&prepared.home.lock())?);
+    }
     let port = prepared.facts.public_port;
     let door = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|e| {
         format!("port {port} is taken ({e}); stop what listens there (`ss -tlnp`), or set another `gateway.port`")
     })?;
     let kernel = gateway::probe(&std::env::temp_dir())?;
+    gateway::validate_once(&prepared)?;
     prepared.home.create()?;
     let _lock = take_lock(&prepared.home.lock())?;
     let snapshots = Snapshots::at(prepared.home.snapshots());
@@ -202,10 +206,10 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                     // OpenClaw takes seconds to say whether it accepts a configuration; the loop
                     // goes on meanwhile.
                     Ok(next) => {
-                        let runtime = state.prepared.runtime.clone();
+                        let with = gateway::Validation::of(&state.prepared, &next.settings);
                         let checked = checked.clone();
                         tokio::task::spawn_blocking(move || {
-                            let verdict = gateway::validate(&runtime, &next.rendered.config);
+                            let verdict = gateway::validate(&with, &next.rendered.config);
                             let _ = checked.blocking_send((next, verdict, request.reply));
                         });
                     }

@@ -45,7 +45,7 @@ pub(super) enum AfterEnd {
 
 /// A snapshot on its way.
 pub(super) struct Next {
-    settings: crate::settings::Settings,
+    pub(super) settings: crate::settings::Settings,
     loaded: crate::deploy::LoadedConfig,
     facts: crate::render::Facts,
     frame: crate::render::Frame,
