@@ -19,6 +19,7 @@ use seawall_policy::trust::{SessionKind, Trust};
 use seawall_policy::{Bundle, Deployment, Observation, Places, SessionState};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::sync::Mutex;
 
 /// Sessions in memory. The least recently used one is written and goes first.
@@ -425,6 +426,18 @@ impl Engine {
         if let Some(label) = inherited.label {
             child.state.see(&label, "parent session");
         }
+    }
+
+    /// The folder beyond the workspace that the operator opened and that holds a path, and
+    /// whether it may be written. The narrowest one counts.
+    pub(crate) fn opened(&self, path: &str) -> Option<(&str, bool)> {
+        let settings = self.bundle.settings();
+        let write = settings.write_folders.iter().map(|folder| (folder.as_str(), true));
+        let read = settings.read_folders.iter().map(|folder| (folder.as_str(), false));
+        write
+            .chain(read)
+            .filter(|(folder, _)| Path::new(path).starts_with(folder))
+            .max_by_key(|(folder, write)| (folder.len(), *write))
     }
 
     /// How long a person has to answer, in milliseconds.

@@ -277,7 +277,7 @@ impl Guard {
             // The plugin has blocked the call already; nothing may start on this verdict.
             return deny("the decision came too late".into());
         }
-        let granted = granted(action, &verdict, &self.engine.workspace_of(&action.origin));
+        let granted = granted(action, &verdict, &self.engine);
         let mut ask = None;
         match verdict.decision {
             Decision::Allow | Decision::Rewrite => {
@@ -320,13 +320,22 @@ impl Guard {
     }
 }
 
-/// What the run behind an allowed call may do with the workspace.
-fn granted(action: &Action, verdict: &seawall_model::Verdict, workspace: &str) -> Granted {
-    let needs = seawall_sandbox::plan::needs(&verdict.effects, workspace);
+/// What the run behind an allowed call may do with files.
+fn granted(action: &Action, verdict: &seawall_model::Verdict, engine: &Engine) -> Granted {
+    let needs =
+        seawall_sandbox::plan::needs(&verdict.effects, &engine.workspace_of(&action.origin));
+    let mut folders = std::collections::BTreeMap::new();
+    for (path, access) in &needs.grants {
+        if let Some((folder, may_write)) = engine.opened(path) {
+            let write = folders.entry(folder.to_owned()).or_insert(false);
+            *write |= may_write && *access == Access::Rw;
+        }
+    }
     Granted {
         call_id: action.call_id.clone(),
         write: needs.opaque || needs.workspace == Some(Access::Rw),
         changes: needs.changes.into_iter().take(MAX_CHANGES).collect(),
+        folders,
     }
 }
 

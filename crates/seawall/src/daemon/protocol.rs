@@ -4,7 +4,7 @@
 use seawall_model::frame::RunRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From the supervisor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -132,7 +132,7 @@ pub(crate) struct RunOrder {
     pub(crate) granted: Option<Granted>,
 }
 
-/// What the verdict on a call lets its run do with the workspace. The kernel refuses the rest.
+/// What the verdict on a call lets its run do with files. The kernel refuses the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Granted {
     /// The call.
@@ -141,6 +141,9 @@ pub(crate) struct Granted {
     pub(crate) write: bool,
     /// Paths below the workspace that the verdict names as changed.
     pub(crate) changes: BTreeSet<String>,
+    /// Folders beyond it that the operator opened (`policy.read_folders`, `policy.write_folders`)
+    /// and the verdict names something in, and whether it is written.
+    pub(crate) folders: BTreeMap<String, bool>,
 }
 
 /// What a run runs.

@@ -109,6 +109,8 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
     if let Some(granted) = &order.granted {
         plan.no_write = !granted.write;
         plan.released = granted.changes.clone();
+        let access = |write: &bool| if *write { Access::Rw } else { Access::Ro };
+        plan.grants.extend(granted.folders.iter().map(|(f, write)| (f.clone(), access(write))));
     }
     plan.home = context.home.to_string_lossy().into_owned();
     // What is held in a workspace is held by whatever folder of it the gateway names.
