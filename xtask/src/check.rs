@@ -16,10 +16,10 @@ pub(crate) struct Args {
     #[arg(long = "skip", value_name = "NAME")]
     skip: Vec<String>,
     /// Seconds for each fuzz target.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 5)]
     fuzz_seconds: u32,
     /// Rounds of the crash storm.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 8)]
     storm_rounds: u32,
 }
 
@@ -35,11 +35,6 @@ impl Count {
 }
 
 type Step = fn(&Args) -> Result<Count, String>;
-
-/// Long proofs, run by name (`--step tour-seawall`): they need a machine with nothing else to do,
-/// and their time does not fit into that of an ordinary run on two cores.
-const BY_NAME: &[&str] =
-    &["deny", "plugin-gateway", "tour-bare", "tour-seawall", "crash-storm", "fuzz"];
 
 /// In this order: what is quick and fails often comes first.
 const STEPS: &[(&str, Step)] = &[
@@ -70,11 +65,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let mut sum = Count::default();
     let mut lines = Vec::new();
     for (name, step) in STEPS {
-        let wanted = if args.only.is_empty() {
-            !BY_NAME.contains(name)
-        } else {
-            args.only.iter().any(|only| only == name)
-        };
+        let wanted = args.only.is_empty() || args.only.iter().any(|only| only == name);
         if !wanted || args.skip.iter().any(|skip| skip == name) {
             continue;
         }
@@ -196,12 +187,43 @@ fn itself(arguments: &[&str]) -> Result<Command, String> {
 }
 
 fn tour_bare(_: &Args) -> Result<Count, String> {
-    let arguments = ["demo", "--target", "bare", "--expect-landing", "--json"];
-    counted(&mut itself(&arguments)?, |line| row(line, &["landed", "worked"]))
+    tour(&["demo", "--target", "bare", "--expect-landing", "--json"], &["landed", "worked"])
 }
 
 fn tour_seawall(_: &Args) -> Result<Count, String> {
-    counted(&mut itself(&["demo", "--json"])?, |line| row(line, &["stopped", "worked"]))
+    tour(&["demo", "--json"], &["stopped", "worked"])
+}
+
+/// A tour, and once more what was broken in it: a gateway on a busy machine gives up turns for
+/// reasons of its own. An attack that landed has landed.
+fn tour(arguments: &[&str], good: &[&str]) -> Result<Count, String> {
+    let broken = std::cell::RefCell::new(Vec::new());
+    let read = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).ok()?;
+        let (case, outcome) = (row.get("case")?.as_str()?, row.get("outcome")?.as_str()?);
+        if outcome == "broken" {
+            broken.borrow_mut().push(case.to_owned());
+            return Some(Count::default());
+        }
+        let passed = u64::from(good.contains(&outcome));
+        Some(Count { passed, failed: 1 - passed })
+    };
+    let first = tally(&mut itself(arguments)?, read);
+    let again = broken.take();
+    let (mut count, success) = first?;
+    if again.is_empty() {
+        if !success && count.failed == 0 {
+            count.failed = 1;
+        }
+        return Ok(count);
+    }
+    println!("once more: {}", again.join(", "));
+    let mut command = itself(arguments)?;
+    for case in &again {
+        command.args(["--only", case]);
+    }
+    let second = counted(&mut command, |line| row(line, good))?;
+    Ok(Count { passed: count.passed + second.passed, failed: count.failed + second.failed })
 }
 
 fn crash_storm(args: &Args) -> Result<Count, String> {
@@ -295,6 +317,21 @@ fn targets(manifest: &Path) -> Result<Vec<String>, String> {
 /// Runs a command, shows what it prints, and adds up what its lines say. A command that fails
 /// without a failed line is a failure of its own.
 fn counted(command: &mut Command, read: impl Fn(&str) -> Option<Count>) -> Result<Count, String> {
+    let (mut count, success) = tally(command, read)?;
+    if !success && count.failed == 0 {
+        count.failed = 1;
+    }
+    if count.passed + count.failed == 0 {
+        return Err("no test ran".into());
+    }
+    Ok(count)
+}
+
+/// Runs a command, shows what it prints, adds up what its lines say, and says whether it succeeded.
+fn tally(
+    command: &mut Command,
+    read: impl Fn(&str) -> Option<Count>,
+) -> Result<(Count, bool), String> {
     let program = PathBuf::from(command.get_program());
     let mut child = command
         .stdout(Stdio::piped())
@@ -312,13 +349,7 @@ fn counted(command: &mut Command, read: impl Fn(&str) -> Option<Count>) -> Resul
         }
     }
     let status = child.wait().map_err(|e| e.to_string())?;
-    if !status.success() && count.failed == 0 {
-        count.failed = 1;
-    }
-    if count.passed + count.failed == 0 {
-        return Err("no test ran".into());
-    }
-    Ok(count)
+    Ok((count, status.success()))
 }
 
 /// `test result: ok. 12 passed; 0 failed; …`

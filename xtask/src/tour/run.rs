@@ -23,6 +23,9 @@ pub(crate) struct Args {
     json: bool,
     /// Only cases whose name contains this; may be repeated.
     #[arg(long = "case", value_name = "TEXT")]
+    case: Vec<String>,
+    /// Only the cases of these names; may be repeated.
+    #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Only attacks, or only ordinary work.
     #[arg(long, value_enum)]
@@ -106,7 +109,9 @@ async fn tour(args: &Args) -> Result<bool, String> {
         .into_iter()
         .filter(|case| args.kind.is_none_or(|kind| kind == case.kind))
         .filter(|case| {
-            args.only.is_empty() || args.only.iter().any(|t| case.name.contains(t.as_str()))
+            let part = |text: &String| case.name.contains(text.as_str());
+            (args.case.is_empty() || args.case.iter().any(part))
+                && (args.only.is_empty() || args.only.iter().any(|name| name == case.name))
         })
         .collect();
     let mut stage = Stage { args, outside, model, up: None, seq: 0 };

@@ -86,6 +86,10 @@ const VICTIMS: &[(&str, &str, u64)] = &[
 const CALLS: usize = 5;
 /// A kill falls somewhere within this time after the turn began.
 const SPREAD_MS: u64 = 2500;
+/// How long a turn may take whose gateway lives.
+const TURN: Duration = Duration::from_secs(20);
+/// How long is waited for one whose gateway was killed: it hardly comes to an end.
+const GATEWAY_GONE: Duration = Duration::from_secs(1);
 /// How long a deployment may need to be usable again.
 const RECOVERY: Duration = Duration::from_secs(120);
 
@@ -125,8 +129,16 @@ async fn rounds(args: &Args) -> Result<(), String> {
             None => *hits.entry("nothing").or_default() += 1,
         }
         // Either the turn comes to its end, or the gateway it ran in is gone.
-        let _ = tokio::time::timeout(Duration::from_secs(20), model.finished(&name)).await;
+        let ends = if victim.0 == "gateway" { GATEWAY_GONE } else { TURN };
+        let begun = std::time::Instant::now();
+        let ended = tokio::time::timeout(ends, model.finished(&name)).await.is_ok();
         log.check().await.map_err(|e| format!("round {round}, {} killed: {e}", victim.0))?;
+        eprintln!(
+            "round {round}: {} killed, the turn {} after {:.1} s",
+            victim.0,
+            if ended { "ended" } else { "was given up" },
+            begun.elapsed().as_secs_f32()
+        );
         if round % 10 == 9 {
             eprintln!("{} rounds: {hits:?}, {} events", round + 1, log.seen.len());
         }
