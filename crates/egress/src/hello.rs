@@ -112,17 +112,17 @@ fn tls(bytes: &[u8]) -> Opening {
             return Opening::Partial;
         };
         message.extend_from_slice(payload);
+        // Not a ClientHello, however long it may become.
+        if message.first().is_some_and(|kind| *kind != 1) {
+            return Opening::Other;
+        }
         if payload.len() < len {
             // The record is not all there; the message may be.
             match message_length(&message) {
                 Some(needed) if needed <= MAX_HELLO && message.len() >= needed => break needed,
                 Some(needed) if needed > MAX_HELLO => return Opening::Other,
-                _ if message.first().is_some_and(|kind| *kind != 1) => return Opening::Other,
                 _ => return Opening::Partial,
             }
-        }
-        if message.first() != Some(&1) {
-            return Opening::Other;
         }
     };
     let body = message.get(4..needed).unwrap_or_default();
@@ -235,6 +235,16 @@ mod tests {
     fn a_hello_for_an_address_has_no_name() {
         let Opening::Tls(hello) = classify(&hello_for("127.0.0.1")) else { panic!("not TLS") };
         assert_eq!(hello.server_name, None);
+    }
+
+    #[test]
+    fn another_handshake_message_is_no_hello_however_much_of_it_is_there() {
+        // A record that goes on behind a whole message of another type.
+        let mut bytes = vec![0x16, 3, 1, 0x25, 0, 0xa6, 0, 0, 0x2a];
+        bytes.resize(69, 0);
+        for end in 6..bytes.len() {
+            assert_eq!(classify(&bytes[..end]), Opening::Other, "{end}");
+        }
     }
 
     #[test]
