@@ -162,7 +162,18 @@ impl Judge<'_, '_> {
     fn act(&mut self, event: &Event) {
         let line = event.line;
         match &event.act {
-            Act::Net { urls, data, upload } => self.net(line, urls, data, *upload),
+            Act::Net { urls, data, upload, hidden } => {
+                if *hidden {
+                    let host = urls.first().map_or("an address", |u| u.host.as_str()).to_owned();
+                    self.report(
+                        "hidden-address",
+                        Level::High,
+                        line,
+                        format!("the address of {host} is encoded so that nobody reads it"),
+                    );
+                }
+                self.net(line, urls, data, *upload);
+            }
             Act::Run { what, name } => self.run(line, what, name, false),
             Act::Eval { what } => self.run(line, what, "", true),
             Act::Program { name } => Capabilities::add(&mut self.capabilities.programs, name),
@@ -193,7 +204,14 @@ impl Judge<'_, '_> {
                 format!("mines cryptocurrency: `{}`", clip(how, 80)),
             ),
             Act::SkillInstall { what } => {
-                let severity = if self.runs() { Level::Medium } else { Level::Info };
+                let explained = self.purpose.about(&topics(&[
+                    "skill",
+                    "install",
+                    "clawhub",
+                    "plugin",
+                    "marketplace",
+                ]));
+                let severity = if self.runs() && !explained { Level::Medium } else { Level::Info };
                 self.report(
                     "skill-install",
                     severity,
@@ -234,10 +252,16 @@ impl Judge<'_, '_> {
             worst = Trust::Mentioned;
             host = "an address made at run time".into();
         }
+        let labels = data.labels;
+        // An address to be filled in does not make the flow of a private key right.
+        let fictive = worst == Trust::Nobody && urls.iter().all(|u| !urls::local(&u.host));
+        if fictive && labels.has(Labels::STRONG.with(Labels::ENV_ALL).with(Labels::TYPED_SECRET)) {
+            worst = Trust::Stranger;
+            host = urls.first().map(|u| u.host.clone()).unwrap_or_default();
+        }
         if worst == Trust::Nobody {
             return;
         }
-        let labels = data.labels;
         let what = data.sources.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         if labels.has(Labels::STRONG) {
             let explained = data
@@ -313,7 +337,8 @@ impl Judge<'_, '_> {
             return;
         }
         if upload && labels.has(Labels::LOCAL_FILE) && worst == Trust::Stranger {
-            let explained = self.purpose.has(crate::content::Concept::PurposeSend);
+            let free = urls.iter().any(|u| u.is(self.content, HostClass::FreeHosting));
+            let explained = self.purpose.has(crate::content::Concept::PurposeSend) && !free;
             let severity = if explained { Level::Low } else { Level::Medium };
             self.report(
                 "file-upload",
@@ -356,6 +381,14 @@ impl Judge<'_, '_> {
     }
 
     fn download_run(&mut self, line: u32, what: &Value) {
+        if what.sources.iter().any(|s| s == SOCKET) {
+            return self.report(
+                "reverse-shell",
+                Level::Critical,
+                line,
+                "runs what comes out of a raw socket".into(),
+            );
+        }
         let urls: Vec<Url> = what
             .sources
             .iter()
@@ -385,8 +418,8 @@ impl Judge<'_, '_> {
         let plain = url.scheme == "http";
         let host = url.host.clone();
         let severity = match trust {
-            Trust::Nobody => Level::Info,
-            Trust::Known => Level::Info,
+            Trust::Nobody if fictive(url) => Level::Medium,
+            Trust::Nobody | Trust::Known => Level::Info,
             Trust::Declared if !plain => Level::Low,
             Trust::Declared => Level::Medium,
             Trust::Mentioned if !plain => Level::Medium,
@@ -583,35 +616,50 @@ impl Judge<'_, '_> {
     }
 
     fn delete(&mut self, line: u32, path: &str) {
+        let root = matches!(path, "/" | "/*");
         let path = path.trim_end_matches('*').trim_end_matches('/');
-        let whole = matches!(
-            path,
-            "" | "~"
-                | "$HOME"
-                | "${HOME}"
-                | "C:"
-                | "/home"
-                | "/Users"
-                | "/etc"
-                | "/usr"
-                | "/var"
-                | "~/Documents"
-                | "~/Desktop"
-                | "~/.ssh"
-                | "~/.openclaw"
-                | "/System"
-                | "/Library"
-                | "~/Library"
-        );
+        let whole = root
+            || matches!(
+                path,
+                "~" | "$HOME"
+                    | "${HOME}"
+                    | "C:"
+                    | "/home"
+                    | "/Users"
+                    | "/etc"
+                    | "/usr"
+                    | "/var"
+                    | "~/Documents"
+                    | "~/Desktop"
+                    | "~/.ssh"
+                    | "/System"
+                    | "/Library"
+                    | "~/Library"
+            );
         if whole {
             self.report(
                 "destructive",
                 Level::High,
                 line,
-                format!("deletes `{}`", if path.is_empty() { "/" } else { path }),
+                format!("deletes `{}`", if root { "/" } else { path }),
             );
+        } else if path == "~/.openclaw" {
+            // Everything the agent is; a restore guide says so, a script does it.
+            let severity = if self.runs() { Level::Medium } else { Level::Low };
+            self.report("destructive", severity, line, format!("deletes `{path}`"));
         }
     }
+}
+
+/// The source of what a raw socket yields.
+pub(crate) const SOCKET: &str = "a raw socket";
+
+/// A name that is reserved for examples: nobody is behind it, and it is no local address either.
+/// What stands there will be put in its place by whoever copies the line.
+pub(crate) fn fictive(url: &Url) -> bool {
+    !urls::local(&url.host)
+        && !url.host.contains(HOLE)
+        && !placeholder(&url.host.replace("example", ""))
 }
 
 pub(crate) fn topics(list: &[&str]) -> Vec<String> {

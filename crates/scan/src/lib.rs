@@ -109,8 +109,11 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
     let code = used_code(&texts);
     for text in &texts {
         let purpose = purpose_of(&roots, text.path);
-        surface(content, purpose, text, &mut findings);
+        surface(content, purpose, text, sample_file(&roots, &texts, text.path), &mut findings);
         if let Some(document) = &text.document {
+            let sample = sample_file(&roots, &texts, text.path);
+            // What a security tool holds as a sample is judged as part of that tool.
+            let purpose = if sample { purpose_of(&roots, "") } else { purpose };
             Prose {
                 content,
                 purpose,
@@ -118,9 +121,10 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
                 capabilities: &mut capabilities,
                 file: text.path,
                 code: &code,
+                sample,
             }
             .read(document);
-            fences(content, purpose, text.path, document, &mut findings, &mut capabilities);
+            fences(content, purpose, text.path, document, sample, &mut findings, &mut capabilities);
             if !document.front.is_empty() {
                 Manifest {
                     content,
@@ -135,7 +139,7 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
             if code::telling(&text.text) {
                 let mut flow = Flow::new(content, 0);
                 code::analyse(&mut flow, language, &text.text);
-                let sample = purpose.security() && is_test(text.path);
+                let sample = sample_file(&roots, &texts, text.path);
                 Judge {
                     content,
                     purpose,
@@ -280,6 +284,21 @@ fn used_code(texts: &[Text<'_>]) -> String {
     out
 }
 
+/// Test data of a tool whose own subject is security, and which its `SKILL.md` does not name: a
+/// sample to be detected, not code to be run.
+fn sample_file(roots: &[(String, Purpose)], texts: &[Text<'_>], path: &str) -> bool {
+    let security = roots.first().is_some_and(|(_, p)| p.security());
+    if !security || !is_test(path) {
+        return false;
+    }
+    let name = path.rsplit(['/', '!']).next().unwrap_or(path);
+    name.eq_ignore_ascii_case("SKILL.md")
+        || !texts
+            .iter()
+            .filter(|t| t.path.eq_ignore_ascii_case("SKILL.md"))
+            .any(|t| t.text.contains(name))
+}
+
 fn is_test(path: &str) -> bool {
     path.split(['/', '!']).any(|p| {
         let p = p.to_ascii_lowercase();
@@ -287,7 +306,6 @@ fn is_test(path: &str) -> bool {
             p.as_str(),
             "test"
                 | "tests"
-                | "fixtures"
                 | "testdata"
                 | "examples"
                 | "samples"
@@ -298,13 +316,21 @@ fn is_test(path: &str) -> bool {
                 | "patterns"
                 | "payloads"
         ) || p.starts_with("test_")
+            || p.starts_with("test-")
+            || p.contains("fixture")
             || p.contains(".test.")
             || p.contains("_test.")
     })
 }
 
 /// What is in the characters themselves: hidden text, look-alikes, encoded commands.
-fn surface(content: &Content, purpose: &Purpose, text: &Text<'_>, findings: &mut Findings<'_>) {
+fn surface(
+    content: &Content,
+    purpose: &Purpose,
+    text: &Text<'_>,
+    samples: bool,
+    findings: &mut Findings<'_>,
+) {
     let body = &text.text;
     let hidden = text::unicode::hidden(body);
     if !hidden.tags.is_empty() {
@@ -364,9 +390,9 @@ fn surface(content: &Content, purpose: &Purpose, text: &Text<'_>, findings: &mut
         );
     }
     if let Some((at, decoded)) = encoded::command_in(body) {
-        let sample = purpose.security()
-            && (is_test(text.path)
-                || text
+        let sample = samples
+            || purpose.security()
+                && (text
                     .document
                     .as_ref()
                     .is_some_and(|d| about_attacks_at(d, text::line_of(body, at))));
@@ -397,12 +423,14 @@ fn fences<'a>(
     purpose: &'a Purpose,
     path: &'a str,
     document: &Document,
+    samples: bool,
     findings: &mut Findings<'a>,
     capabilities: &mut Capabilities,
 ) {
     let mut shell = Flow::new(content, 0);
     for block in &document.blocks {
-        let sample = document.sections.get(block.section).is_some_and(|s| s.about_attacks);
+        let sample =
+            samples || document.sections.get(block.section).is_some_and(|s| s.about_attacks);
         if block.kind == Kind::Code {
             let language = code::language_named(&block.language)
                 .or_else(|| guess(&block.language, &block.text));

@@ -24,21 +24,50 @@ pub(crate) struct Prose<'a, 'f> {
     pub(crate) file: &'a str,
     /// Lower-case text of all code of the skill: what is really used.
     pub(crate) code: &'a str,
+    /// The whole file is a sample.
+    pub(crate) sample: bool,
 }
 
 impl<'a> Prose<'a, '_> {
     pub(crate) fn read(&mut self, document: &Document) {
         for (index, block) in document.blocks.iter().enumerate() {
+            self.blob(document, index, block);
             if matches!(block.kind, Kind::Code | Kind::Table)
                 || block.concepts == Concepts::default()
             {
                 continue;
             }
-            let sample = document.sections.get(block.section).is_some_and(|s| s.about_attacks)
+            let sample = self.sample
+                || document.sections.get(block.section).is_some_and(|s| s.about_attacks)
                 || introduces_sample(document, index);
             self.block(document, index, block, sample);
         }
         self.front(document);
+    }
+
+    /// What is to be installed is written so that nobody can read it.
+    fn blob(&mut self, document: &Document, index: usize, block: &Block) {
+        if block.kind == Kind::Table || block.text.len() < 100 || !unreadable(&block.text) {
+            return;
+        }
+        let from = index.saturating_sub(3);
+        let near = document
+            .blocks
+            .get(from..=index)
+            .unwrap_or(&[])
+            .iter()
+            .fold(Concepts::default(), |a, b| a.union(b.concepts));
+        if near.has(C::Obtain) && near.any(&[C::Necessity, C::OsName, C::Run]) {
+            let sample = self.sample
+                || document.sections.get(block.section).is_some_and(|s| s.about_attacks);
+            self.report(
+                "encoded-blob",
+                Level::Medium,
+                sample,
+                block.line,
+                "what is to be installed is written as numbers or encoded text".into(),
+            );
+        }
     }
 
     /// The description is prose that the model reads before anything else.
@@ -187,11 +216,11 @@ impl<'a> Prose<'a, '_> {
         {
             return;
         }
-        let demanded = here.has(C::Necessity) || program;
+        let demanded = program || is_requirement(document, index);
         let tool = self.tool(document, index, block, url);
         let used = tool.as_deref().is_none_or(|t| self.used(t));
-        let impostor =
-            tool.as_deref().is_some_and(platform_name) || (platform_name(&url.host) && demanded);
+        let impostor = tool.as_deref().is_some_and(|t| platform_name(t) && !official(t))
+            || (platform_name(&url.host) && demanded);
         let runs = near.has(C::Run);
         let shown = tool.clone().unwrap_or_else(|| "a program".into());
         if impostor && (demanded || runs) && is_requirement(document, index) {
@@ -253,6 +282,12 @@ impl<'a> Prose<'a, '_> {
         sample: bool,
     ) {
         let here = block.concepts;
+        if here.all(&[C::Necessity, C::Obtain]) {
+            let impostor = names(&block.text).find(|n| platform_name(n) && !official(n));
+            if let Some(tool) = impostor.filter(|t| !self.used(t)) {
+                self.report("fake-prerequisite", Level::Medium, sample, block.line, format!("demands `{tool}`, which bears the platform's name; nothing uses it, and nothing says where it is from"));
+            }
+        }
         if !here.has(C::Paste)
             || !here.union(window).has(C::Terminal)
             || !is_requirement(document, index)
@@ -287,7 +322,12 @@ impl<'a> Prose<'a, '_> {
         let shown = clip(sentence, 90);
         let negated = c.has(C::Negation);
         let stranger = links.iter().map(|u| trust(self.content, self.purpose, u)).max();
-        let outside = stranger.is_some_and(|t| t >= Trust::Stranger);
+        let outside = stranger.is_some_and(|t| t >= Trust::Stranger)
+            || (c.has(C::Sensitive)
+                && links.iter().any(|u| {
+                    trust(self.content, self.purpose, u) == Trust::Nobody
+                        && crate::judge::fictive(u)
+                }));
         let near = block.concepts.union(window);
         let acts = near.any(&[C::Send, C::Weaken, C::Money])
             || (near.has(C::Write) && near.has(C::MemoryFile))
@@ -523,6 +563,37 @@ impl<'a> Prose<'a, '_> {
     }
 }
 
+/// Forty numbers in a row, or a hundred characters of code without a space that are no address.
+fn unreadable(text: &str) -> bool {
+    let mut run = 0;
+    for part in text.split([',', ';']) {
+        let part = part.trim_matches(|c: char| {
+            c.is_whitespace() || matches!(c, '\'' | '"' | '[' | ']' | '(' | ')')
+        });
+        run = if !part.is_empty() && part.len() <= 5 && part.bytes().all(|b| b.is_ascii_digit()) {
+            run + 1
+        } else {
+            0
+        };
+        if run >= 40 {
+            return true;
+        }
+    }
+    text.split_whitespace().any(|token| {
+        let token = token.trim_matches(['\'', '"', '`', '=', ';', ',']);
+        let classes =
+            [u8::is_ascii_lowercase as fn(&u8) -> bool, u8::is_ascii_uppercase, u8::is_ascii_digit]
+                .iter()
+                .filter(|f| token.bytes().any(|b| f(&b)))
+                .count();
+        token.len() >= 100
+            && classes == 3
+            && !token.contains("://")
+            && !token.contains("](")
+            && token.matches(['/', '.', '_', '|', '{']).count() * 12 < token.len()
+    })
+}
+
 fn word_in(text: &str, word: &str) -> bool {
     if word.is_empty() {
         return true;
@@ -532,6 +603,22 @@ fn word_in(text: &str, word: &str) -> bool {
         let begins = at == 0 || !wordy(text.as_bytes().get(at - 1));
         begins && !wordy(text.as_bytes().get(at + word.len()))
     })
+}
+
+/// The platform's own programs and packages.
+fn official(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    matches!(
+        lower.as_str(),
+        "openclaw"
+            | "clawdbot"
+            | "clawhub"
+            | "moltbot"
+            | "openclaw.json"
+            | "openclaw.ai"
+            | "clawhub.ai"
+            | "clawdbot.json"
+    )
 }
 
 fn platform_name(text: &str) -> bool {
@@ -563,6 +650,7 @@ fn names(text: &str) -> impl Iterator<Item = String> + '_ {
             || matches!(c, '[' | ']' | '(' | ')' | '*' | '`' | ',' | '"' | '|' | '⚠' | '️')
     })
     .map(|w| w.trim_matches(|c: char| !c.is_alphanumeric()))
+    .map(|w| w.trim_end_matches("'s").trim_end_matches("’s"))
     .filter(|w| {
         w.len() >= 4
             && w.len() <= 60
@@ -706,6 +794,9 @@ fn negated_before(sentence: &str) -> bool {
         "watch for",
         "beware",
         "if ",
+        "nothing",
+        "no ",
+        "not ",
     ]
     .iter()
     .any(|w| lower.starts_with(w))

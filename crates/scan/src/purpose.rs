@@ -40,9 +40,21 @@ impl Purpose {
         out.description = front.get("description").cloned().unwrap_or_default();
         if out.description.is_empty() {
             // Without front matter the first heading and paragraph say what it is.
-            let first: Vec<&str> =
-                document.blocks.iter().take(2).map(|b| b.text.as_str()).collect();
-            out.description = first.join(". ");
+            // Addresses are what is to be judged: they declare nothing.
+            let first: Vec<&str> = document
+                .blocks
+                .iter()
+                .filter(|b| b.kind == crate::markdown::Kind::Prose)
+                .take(2)
+                .map(|b| b.text.as_str())
+                .collect();
+            out.description = first
+                .join(". ")
+                .split_whitespace()
+                .filter(|w| !w.contains("://"))
+                .take(60)
+                .collect::<Vec<_>>()
+                .join(" ");
         }
         let stated = format!("{} {}", out.name, out.description);
         out.core.extend(words(&stated));

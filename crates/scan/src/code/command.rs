@@ -158,7 +158,12 @@ fn interpret(
                 Language::PowerShell | Language::Batch => Value::concat(&parts, " "),
                 _ => parts.first().cloned().unwrap_or_default(),
             };
-            flow.emit(line, Act::Run { what: code.clone(), name: program.to_owned() });
+            // Data put between constant code is data, not the code.
+            let mut what = code.clone();
+            if code.likely().is_some_and(|t| t.contains(HOLE) && t.trim() != HOLE.to_string()) {
+                what.labels = what.labels.without(Labels::DECODED.with(Labels::DOWNLOADED));
+            }
+            flow.emit(line, Act::Run { what, name: program.to_owned() });
             return code_text(flow, language, &code, line);
         }
         if text.starts_with('-') && text != "-" && !text.is_empty() {
@@ -448,7 +453,7 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             }
             let places: Vec<&Value> = rest.iter().collect();
             flow.net(line, &places, stdin.clone(), !stdin.labels.eq(&Labels::NONE));
-            Value::labelled(Labels::DOWNLOADED, all)
+            Value::labelled(Labels::DOWNLOADED, crate::judge::SOCKET)
         }
         "chmod" | "chown" => {
             if all.contains("777 /") && all.ends_with(" /")
@@ -523,7 +528,7 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
         "rm" | "shred" | "srm" | "rmdir" => {
             let deep = program != "rm"
                 || texts.iter().any(|t| t.starts_with('-') && t.contains(['r', 'R']));
-            for path in texts.iter().filter(|t| !t.starts_with('-')) {
+            for path in texts.iter().filter(|t| !t.starts_with('-') && !t.is_empty()) {
                 if deep {
                     flow.emit(line, Act::Delete { path: (*path).to_owned() });
                 }

@@ -112,6 +112,9 @@ impl<'a> Flow<'a> {
     /// A host is contacted.
     pub(crate) fn net(&mut self, line: u32, places: &[&Value], data: Value, upload: bool) {
         let mut found = Vec::new();
+        let hidden = places
+            .iter()
+            .any(|v| v.labels.has(Labels::DECODED) && v.texts.iter().any(|t| t.contains("://")));
         for value in places {
             for text in &value.texts {
                 found.extend(urls::find(text, 8));
@@ -121,7 +124,7 @@ impl<'a> Flow<'a> {
             }
         }
         found.truncate(8);
-        self.emit(line, Act::Net { urls: found, data, upload });
+        self.emit(line, Act::Net { urls: found, data, upload, hidden });
     }
 }
 

@@ -656,13 +656,6 @@ impl<'s> Lower<'s> {
         } else {
             self.field(node, &["function", "constructor"]).unwrap_or(Expr::none())
         };
-        // What a callback receives is what the call was made on, and its other arguments.
-        let callee = match callee {
-            Expr::Member(base, name) if !matches!(*base, Expr::Name(_)) => {
-                Expr::Member(Box::new(self.temp(*base)), name)
-            }
-            other => other,
-        };
         let mut args = Vec::new();
         let mut callbacks = Vec::new();
         let list = node.child_by_field_name("arguments").map(children).unwrap_or_default();
@@ -700,6 +693,13 @@ impl<'s> Lower<'s> {
             }
             return Expr::Call { callee: Box::new(callee), args, line: at };
         }
+        // What a callback receives is what the call was made on, and its other arguments.
+        let callee = match callee {
+            Expr::Member(base, name) if !matches!(*base, Expr::Name(_)) => {
+                Expr::Member(Box::new(self.temp(*base)), name)
+            }
+            other => other,
+        };
         let result = self.temp(Expr::Call {
             callee: Box::new(callee.clone()),
             args: args.clone(),

@@ -175,8 +175,8 @@ pub(crate) struct Event {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    /// Contacts hosts; `upload` when a body or a file goes out.
-    Net { urls: Vec<Url>, data: Value, upload: bool },
+    /// Contacts hosts; `upload` when a body or a file goes out, `hidden` when the address was encoded.
+    Net { urls: Vec<Url>, data: Value, upload: bool, hidden: bool },
     /// Runs a program or script whose content is `what`.
     Run { what: Value, name: String },
     /// Runs text as code.
