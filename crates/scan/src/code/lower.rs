@@ -187,7 +187,10 @@ impl<'s> Lower<'s> {
             | "module_body"
             | "class_static_block"
             | "begin_block"
-            | "end_block" => self.block(node),
+            | "end_block"
+            // What a grammar cannot read may still run: another version of the language, or a
+            // disguise. The readable parts inside count.
+            | "ERROR" => self.block(node),
             "with_item" => {
                 if let Some(inner) =
                     node.child_by_field_name("value").or_else(|| node.named_child(0))
@@ -598,8 +601,14 @@ impl<'s> Lower<'s> {
                 let value = node.child_by_field_name("value").or_else(|| node.named_child(1));
                 value.map_or(Expr::none(), |n| self.expr(n))
             }
-            "statement_block" | "block" | "do_block" | "class_body" | "if_statement"
-            | "for_statement" | "return_statement" => {
+            "ERROR" | "statement_block" | "block" | "do_block" | "class_body" => {
+                self.statement(node);
+                Expr::none()
+            }
+            kind if kind.ends_with("_statement")
+                || kind.ends_with("_declaration")
+                || kind.ends_with("_definition") =>
+            {
                 self.statement(node);
                 Expr::none()
             }

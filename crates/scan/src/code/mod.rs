@@ -7,6 +7,7 @@ pub(crate) mod interp;
 pub(crate) mod ir;
 pub(crate) mod lower;
 pub(crate) mod powershell;
+mod repair;
 pub(crate) mod shell;
 pub(crate) mod value;
 
@@ -224,21 +225,32 @@ pub(crate) fn telling(text: &str) -> bool {
 
 /// Reads code and records what it does.
 pub(crate) fn analyse(flow: &mut Flow<'_>, language: Language, text: &str) {
+    let plain = match language {
+        Language::Shell => unprompt(text),
+        Language::Batch => batch(text),
+        Language::AppleScript => return applescript::run(flow, text),
+        Language::Other => return,
+        _ => text.to_owned(),
+    };
+    read(flow, language, &plain);
+    // A line that a grammar cannot read may swallow the lines after it. They are read once more
+    // without it.
+    if let Some(repaired) = repair::without_errors(language, &plain) {
+        read(flow, language, &repaired);
+    }
+}
+
+fn read(flow: &mut Flow<'_>, language: Language, text: &str) {
     match language {
-        Language::Shell => {
-            shell::run_text(flow, &unprompt(text), None);
+        Language::Shell | Language::Batch => {
+            shell::run_text(flow, text, None);
         }
-        Language::Batch => {
-            shell::run_text(flow, &batch(text), None);
-        }
-        Language::AppleScript => applescript::run(flow, text),
         Language::PowerShell => {
             if let Some(tree) = parse_with(language, text) {
                 let program = powershell::lower(tree.root_node(), text);
                 interp::run(flow, &program, language);
             }
         }
-        Language::Other => {}
         _ => {
             if let Some(tree) = parse_with(language, text) {
                 let program = lower::lower(tree.root_node(), text, language == Language::Ruby);
