@@ -183,12 +183,16 @@ impl Judge<'_, '_> {
             Act::Install { what } => Capabilities::add(&mut self.capabilities.installs, what),
             Act::Persist { how } => self.persist(line, how, &Value::default()),
             Act::Weaken { how } => self.weaken(line, how),
-            Act::ReverseShell { how } => self.report(
-                "reverse-shell",
-                Level::Critical,
-                line,
-                format!("gives a shell to another machine: `{}`", clip(how, 80)),
-            ),
+            Act::ReverseShell { how } => {
+                let severity =
+                    if !self.runs() && to_be_filled_in(how) { Level::Low } else { Level::Critical };
+                self.report(
+                    "reverse-shell",
+                    severity,
+                    line,
+                    format!("gives a shell to another machine: `{}`", clip(how, 80)),
+                );
+            }
             Act::Redirects => {}
             Act::Prompt { how } => self.report(
                 "password-prompt",
@@ -327,7 +331,12 @@ impl Judge<'_, '_> {
             }
             return;
         }
-        if worst == Trust::Hiding && upload {
+        // A shortener keeps an address, not data.
+        let inbox = urls.iter().any(|u| {
+            trust(self.content, self.purpose, u) == Trust::Hiding
+                && !u.is(self.content, HostClass::Shortener)
+        });
+        if worst == Trust::Hiding && upload && inbox {
             self.report(
                 "drop-host",
                 Level::Medium,
@@ -387,6 +396,14 @@ impl Judge<'_, '_> {
                 Level::Critical,
                 line,
                 "runs what comes out of a raw socket".into(),
+            );
+        }
+        if what.sources.iter().any(|s| s == NAME_SERVER) {
+            return self.report(
+                "download-run",
+                Level::High,
+                line,
+                "runs what a name server answers".into(),
             );
         }
         let urls: Vec<Url> = what
@@ -651,8 +668,21 @@ impl Judge<'_, '_> {
     }
 }
 
+/// `/dev/tcp/HOST/PORT`: capitals or a placeholder where the address would stand.
+fn to_be_filled_in(how: &str) -> bool {
+    how.split_once("/dev/tcp/").or_else(|| how.split_once("/dev/udp/")).is_some_and(|(_, rest)| {
+        let host = rest.split('/').next().unwrap_or("");
+        !host.is_empty()
+            && (host.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+                || host.contains(['<', '[']))
+    })
+}
+
 /// The source of what a raw socket yields.
 pub(crate) const SOCKET: &str = "a raw socket";
+
+/// The source of what a name server says.
+pub(crate) const NAME_SERVER: &str = "a name server";
 
 /// A name that is reserved for examples: nobody is behind it, and it is no local address either.
 /// What stands there will be put in its place by whoever copies the line.

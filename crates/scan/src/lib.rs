@@ -136,7 +136,7 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
                 .front(&document.front);
             }
         } else if let Some(language) = code::language_of(text.path, &text.text) {
-            if code::telling(&text.text) {
+            if code::telling(language, &text.text) {
                 let mut flow = Flow::new(content, 0);
                 code::analyse(&mut flow, language, &text.text);
                 let sample = sample_file(&roots, &texts, text.path);
@@ -432,9 +432,11 @@ fn fences<'a>(
         let sample =
             samples || document.sections.get(block.section).is_some_and(|s| s.about_attacks);
         if block.kind == Kind::Code {
-            let language = code::language_named(&block.language)
-                .or_else(|| guess(&block.language, &block.text));
-            let Some(language) = language.filter(|_| code::telling(&block.text)) else { continue };
+            let named = code::language_named(&block.language);
+            let Some(language) = named.or_else(|| guess(&block.text)) else { continue };
+            if !code::telling(language, &block.text) {
+                continue;
+            }
             let mut own;
             let flow = if language == code::Language::Shell {
                 &mut shell
@@ -444,7 +446,11 @@ fn fences<'a>(
             };
             flow.offset = block.line.saturating_sub(1);
             flow.fuel = flow.fuel.max(5_000);
-            code::analyse(flow, language, &block.text);
+            if named.is_some() {
+                code::analyse(flow, language, &block.text);
+            } else {
+                code::guessed(flow, language, &block.text);
+            }
             let events = std::mem::take(&mut flow.events);
             Judge {
                 content,
@@ -457,8 +463,10 @@ fn fences<'a>(
             }
             .judge(&events);
         } else if block.text.contains('`') {
+            // A table of a security tool lists what it looks for.
+            let sample = sample || block.kind == Kind::Table && purpose.security();
             for (at, span) in markdown::spans(&block.text) {
-                let commands = span.len() > 8 && span.contains(' ') && code::telling(span);
+                let commands = span.len() > 8 && span.contains(' ');
                 let first = span.split_whitespace().next().unwrap_or("");
                 if !commands || !starts_command(first) {
                     continue;
@@ -551,11 +559,8 @@ fn starts_command(word: &str) -> bool {
     COMMANDS.contains(&word) || word.starts_with("$(") || word.starts_with("./")
 }
 
-/// The language of a fence that does not say.
-fn guess(named: &str, text: &str) -> Option<code::Language> {
-    if !matches!(named, "" | "text" | "plaintext" | "txt" | "cli" | "code") {
-        return None;
-    }
+/// The language of a fence that does not say, or says something else: its label is the author's.
+fn guess(text: &str) -> Option<code::Language> {
     let shell = text.lines().take(40).any(|line| {
         let line = line.trim_start().trim_start_matches("$ ");
         line.split_whitespace().next().is_some_and(starts_command)

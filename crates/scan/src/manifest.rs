@@ -32,6 +32,10 @@ const ORDINARY: &[&str] = &[
     "npx tsc",
     "exit 0",
     "echo ",
+    "npx playwright install",
+    "npx patch-package",
+    "npx husky",
+    "npm run prepare",
 ];
 
 pub(crate) struct Manifest<'a, 'f> {
@@ -120,7 +124,9 @@ impl<'a> Manifest<'a, '_> {
         {
             let Some(command) = scripts.get(name).and_then(Json::as_str) else { continue };
             let line = line_with(text, name);
-            if ORDINARY.iter().any(|o| command.contains(o)) && !command.contains("://") {
+            // One ordinary command alone: what is chained to it is looked at.
+            let alone = !command.contains([';', '|', '&', '`', '$', '>', '<', '\n']);
+            if alone && ORDINARY.iter().any(|o| command.trim_start().starts_with(o)) {
                 continue;
             }
             let harm = self.command(command, line, Place::Lifecycle);

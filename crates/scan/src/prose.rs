@@ -139,6 +139,7 @@ impl<'a> Prose<'a, '_> {
         if links.is_empty() {
             self.no_link(document, index, block, window, sample);
         }
+        let mut together = Concepts::default();
         for (at, sentence) in sentences(&block.text) {
             let line = block.line + line_of(&block.text, at) - 1;
             let folded = unicode::fold(sentence);
@@ -155,6 +156,35 @@ impl<'a> Prose<'a, '_> {
             let links: Vec<&Url> =
                 links.iter().filter(|u| u.at >= at && u.at < at + sentence.len()).collect();
             self.sentence(sentence, spoken, block, window, &links, line, sample, hidden);
+            if !spoken.has(C::Negation) {
+                together = together.union(spoken);
+            }
+        }
+        self.spread(block, together, &links, sample);
+    }
+
+    /// One act told in several sentences: what is taken in one, where it goes in the next. Weaker
+    /// than one sentence that says both, so it only warns.
+    fn spread(&mut self, block: &Block, together: Concepts, links: &[Url], sample: bool) {
+        if !together.all(&[C::Send, C::Sensitive])
+            || !together.any(&[C::Recurring, C::Conceal])
+            || together.has(C::AttackTalk)
+            || self.purpose.has(C::PurposeSend)
+        {
+            return;
+        }
+        let recipient =
+            links.iter().find(|u| trust(self.content, self.purpose, u) >= Trust::Stranger);
+        if let Some(url) = recipient {
+            let line = block.line + line_of(&block.text, url.at) - 1;
+            let host = url.host.clone();
+            self.report(
+                "send-out",
+                Level::Medium,
+                sample,
+                line,
+                format!("private data is taken here, and something is sent to {host} each time"),
+            );
         }
     }
 

@@ -180,14 +180,8 @@ fn mutations() -> Vec<(&'static str, Verdict)> {
 
 /// What gets away, and why it does.
 const ESCAPES: &[&str] = &[
-    "sh brace words",
-    "sh rot13",
-    "sh dns",
-    "py importlib",
-    "py through a class",
-    "py subprocess cat",
+    // No word of it is in the lexicon; who speaks this way cannot be told from an honest author.
     "md synonyms",
-    "md split over sentences",
 ];
 
 #[test]

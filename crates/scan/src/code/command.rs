@@ -290,12 +290,9 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
         | "column" | "perl-filter" => {
             let mut out = read_all(flow, rest, stdin, line);
             match program {
-                "tr" if first.len() > 10
-                    && first.to_ascii_lowercase().starts_with("a-z")
-                    && texts.get(1).is_some_and(|t| t.to_ascii_lowercase().starts_with('n')) =>
-                {
-                    out = out.map(|t| Some(super::interp::rot13(t)));
-                    out.labels = out.labels.with(Labels::DECODED);
+                "tr" => {
+                    out = stdin.clone();
+                    transliterate(&mut out, &texts);
                 }
                 "cat" | "head" | "tail" => {}
                 "wc" => return Value::default(),
@@ -682,6 +679,65 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
     }
 }
 
+/// `tr FROM TO`, `tr -d SET` on constant text.
+fn transliterate(value: &mut Value, texts: &[&str]) {
+    let sets: Vec<Vec<char>> =
+        texts.iter().filter(|t| !t.starts_with('-') || t.len() == 1).map(|t| set(t)).collect();
+    let deletes = texts.iter().any(|t| t.starts_with('-') && t.contains('d'));
+    let (from, to) = match sets.as_slice() {
+        [from] if deletes => (from, None),
+        [from, to] if !deletes && !to.is_empty() => (from, Some(to)),
+        // Squeezing and complements: what comes out is not known.
+        _ => return value.texts.clear(),
+    };
+    // Changing case shows the same word; anything else spells another one.
+    let plain = to.is_none_or(|to| {
+        from.iter().zip(to).all(|(a, b)| a.eq_ignore_ascii_case(b) || !a.is_alphanumeric())
+    });
+    *value = value.map(|text| {
+        Some(
+            text.chars()
+                .filter_map(|c| match (from.iter().position(|f| *f == c), to) {
+                    (None, _) => Some(c),
+                    (Some(_), None) => None,
+                    // The last character of a short set stands for the rest.
+                    (Some(at), Some(to)) => to.get(at).or_else(|| to.last()).copied(),
+                })
+                .collect(),
+        )
+    });
+    if !plain {
+        value.labels = value.labels.with(Labels::DECODED);
+    }
+}
+
+/// The characters of a set, ranges written out.
+fn set(text: &str) -> Vec<char> {
+    let text = match text {
+        "[:lower:]" => "a-z",
+        "[:upper:]" => "A-Z",
+        "[:digit:]" => "0-9",
+        "[:space:]" => " \t\r\n",
+        other => other,
+    };
+    let chars: Vec<char> = blob::unescape(text).chars().take(512).collect();
+    let mut out = Vec::new();
+    let mut at = 0;
+    while let Some(first) = chars.get(at).copied() {
+        match (chars.get(at + 1), chars.get(at + 2)) {
+            (Some('-'), Some(last)) if first <= *last && (*last as u32 - first as u32) < 256 => {
+                out.extend(first..=*last);
+                at += 3;
+            }
+            _ => {
+                out.push(first);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
 fn weaken(flow: &mut Flow<'_>, line: u32, program: &str, all: &str) -> Value {
     flow.emit(line, Act::Weaken { how: format!("{program} {all}") });
     Value::default()
@@ -1015,7 +1071,9 @@ fn transfer(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, l
     }
     match program {
         // A name server's answer is text from outside.
-        "dig" | "nslookup" | "host" => Value::labelled(Labels::DOWNLOADED, all),
+        "dig" | "nslookup" | "host" => {
+            Value::labelled(Labels::DOWNLOADED, crate::judge::NAME_SERVER)
+        }
         _ => Value::default(),
     }
 }

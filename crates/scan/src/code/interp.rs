@@ -74,8 +74,10 @@ impl Interp<'_, '_, '_> {
             }
             Op::Assign(names, expr) => {
                 // `run = os.system`, `run = getattr(os, "sys" + "tem")`.
+                // A module that was loaded by name is that module, whatever it is called here.
+                let module = matches!(expr, Expr::Call { .. });
                 if let (Some(name), Some(real)) = (names.first(), self.callable(expr))
-                    && self.api.kind(&real, false).is_some()
+                    && (module || self.api.kind(&real, false).is_some())
                     && names.len() == 1
                 {
                     self.aliases.insert(name.clone(), real);
@@ -147,10 +149,20 @@ impl Interp<'_, '_, '_> {
             return None;
         }
         self.depth += 1;
-        let out = match expr {
+        let out = self.callable_inner(expr);
+        self.depth -= 1;
+        out
+    }
+
+    fn callable_inner(&mut self, expr: &Expr) -> Option<String> {
+        match expr {
             Expr::Name(name) => Some(self.resolve(name)),
             Expr::Member(base, name) => {
                 let base = self.callable(base)?;
+                // `self` is the whole world in a browser, and an object of its own elsewhere.
+                if base == "self" && self.language != Language::JavaScript {
+                    return Some(format!("self.{name}"));
+                }
                 let full = format!("{}.{name}", strip_global(&base));
                 Some(full.trim_start_matches('.').to_owned())
             }
@@ -189,9 +201,7 @@ impl Interp<'_, '_, '_> {
                 _ => None,
             },
             _ => None,
-        };
-        self.depth -= 1;
-        out
+        }
     }
 
     fn eval(&mut self, expr: &Expr) -> Value {
@@ -577,8 +587,11 @@ impl Interp<'_, '_, '_> {
             out.taint(&first);
             return out;
         }
-        // One string is a shell line (`shell=True`, `os.system`, `exec`).
-        if first.list.is_empty() && (kind == ApiKind::Shell || argv.len() == 1) {
+        // One string is a shell line (`shell=True`, `os.system`, `exec`). No program has blanks in
+        // its name, so a string with some, and no list of arguments beside it, is one too.
+        let line_of_words = first.likely().is_some_and(|t| t.trim().contains(' '))
+            && values.iter().all(|v| v.list.is_empty());
+        if first.list.is_empty() && (kind == ApiKind::Shell || argv.len() == 1 || line_of_words) {
             let text = first.likely().map(str::to_owned);
             return match text {
                 Some(text) if text.trim() != HOLE.to_string() => {

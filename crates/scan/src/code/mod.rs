@@ -218,9 +218,20 @@ static TELLING: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         .ok()
 });
 
-/// Could any rule about code apply to this text?
-pub(crate) fn telling(text: &str) -> bool {
-    TELLING.as_ref().is_none_or(|words| words.is_match(text))
+/// Could any rule about code apply to this text? Shell spells every word in a hundred ways, so it
+/// is always read.
+pub(crate) fn telling(language: Language, text: &str) -> bool {
+    matches!(language, Language::Shell | Language::Batch | Language::PowerShell)
+        || TELLING.as_ref().is_none_or(|words| words.is_match(text))
+}
+
+/// Reads what may be code or the output of a program: a fence that does not say. Its lines are not
+/// tried one by one, because output that quotes a command is not that command.
+pub(crate) fn guessed(flow: &mut Flow<'_>, language: Language, text: &str) {
+    match language {
+        Language::Shell => read(flow, language, &unprompt(text)),
+        _ => read(flow, language, text),
+    }
 }
 
 /// Reads code and records what it does.

@@ -23,12 +23,43 @@ pub(crate) fn run_text(flow: &mut Flow<'_>, text: &str, holes: Option<&Value>) -
     // A hole is no shell character: it becomes a variable.
     let prepared =
         if text.contains(HOLE) { text.replace(HOLE, "${__hole}") } else { text.to_owned() };
+    let prepared = brace_words(prepared);
     let Some(tree) = super::parse_with(super::Language::Shell, &prepared) else {
         return Value::default();
     };
     let hole = holes.map(|h| Value { texts: Vec::new(), ..h.clone() });
     let mut shell = Shell { flow, source: &prepared, hole, depth: 0 };
     shell.run(tree.root_node(), &Value::default())
+}
+
+/// `{curl,-s,…}` where a command begins is a command spelt without spaces, which the grammar takes
+/// for a group. Lengths stay, so that places do.
+fn brace_words(text: String) -> String {
+    if !text.contains('{') {
+        return text;
+    }
+    let mut out = text.clone();
+    for (at, _) in text.match_indices('{') {
+        let before = text.get(..at).unwrap_or("").trim_end_matches([' ', '\t']);
+        if !before.is_empty() && !before.ends_with(['\n', ';', '|', '&', '(', '`', '!']) {
+            continue;
+        }
+        let rest = text.get(at + 1..).unwrap_or("");
+        let Some(end) = rest.find(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';'))
+        else {
+            continue;
+        };
+        let inner = rest.get(..end).unwrap_or("");
+        // A group has a blank after its brace, an object of another language a colon.
+        let words = rest.get(end..).is_some_and(|r| r.starts_with('}'))
+            && inner
+                .split_once(',')
+                .is_some_and(|(first, _)| !first.is_empty() && !first.contains([':', '=']));
+        if words {
+            out.replace_range(at..at + end + 2, &format!(" {} ", inner.replace(',', " ")));
+        }
+    }
+    out
 }
 
 fn line(node: Node<'_>) -> u32 {
