@@ -399,6 +399,8 @@ pub(super) fn validate(with: &Validation, config: &Value) -> Result<(), String> 
         .envs(&with.environment)
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", dir.path())
+        // OpenClaw keeps compiled code in the folder for temporary files.
+        .env("TMPDIR", dir.path())
         .env("OPENCLAW_STATE_DIR", dir.path())
         .env("OPENCLAW_CONFIG_PATH", &path)
         .env("NO_COLOR", "1")
