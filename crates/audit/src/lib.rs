@@ -1,3 +1,14 @@
-//! Checks of a deployment. Empty: Seawall does not audit yet.
+//! Checks of a deployment: facts in, findings out; and the edits that repair what was found.
+//!
+//! Pure: nothing here reads a file, a socket or the clock. The binary collects [`Facts`], this crate
+//! judges them. Each check is one file under `checks/`; `docs/audit.md` says how to add one.
 
+mod checks;
+pub mod facts;
+pub mod finding;
 pub mod harden;
+pub mod registry;
+
+pub use facts::{Fact, Facts};
+pub use finding::{Disposition, Finding, Fix, Status, Step};
+pub use registry::{Check, audit, check, checks};

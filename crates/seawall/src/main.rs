@@ -3,6 +3,7 @@
 mod channel;
 mod clock;
 mod cmd;
+mod collect;
 mod daemon;
 mod deploy;
 mod fsworker;
@@ -46,6 +47,7 @@ enum Command {
     Fsworker,
     /// Look at skills, decide about them, keep to the decision.
     Skill(cmd::skill::Args),
+    Audit(cmd::audit::Args),
     /// Check, test, explain, compare, suggest and replay policies.
     Policy(cmd::policy::Args),
 }
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => cmd::completions::run::<Cli>(&args),
         Command::Fsworker => cmd::fsworker::run(),
         Command::Skill(args) => cmd::skill::run(&args),
+        Command::Audit(args) => cmd::audit::run(&args),
         Command::Policy(args) => cmd::policy::run(&args),
     }
 }
