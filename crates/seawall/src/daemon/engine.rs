@@ -440,6 +440,11 @@ impl Engine {
             .max_by_key(|(folder, write)| (folder.len(), *write))
     }
 
+    /// How long an allowed call may wait for its start, in milliseconds.
+    pub(crate) fn permit_ms(&self) -> u64 {
+        self.bundle.settings().permit_seconds.saturating_mul(1000)
+    }
+
     /// How long a person has to answer, in milliseconds.
     pub(crate) fn ask_ms(&self) -> u64 {
         self.bundle.settings().ask_seconds.saturating_mul(1000)

@@ -58,12 +58,14 @@ pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
     let control = Arc::new(Channel::new(control).map_err(|e| e.to_string())?);
     let (steps, mut stepped) = mpsc::unbounded_channel();
     let engine = engine::Engine::load(&settings, &facts, &home)?;
+    let permit_ms = engine.permit_ms();
     let guard = Arc::new(Guard {
         log: Arc::clone(&log),
         engine,
         tickets: Mutex::new(Tickets::new(
             facts.mcp.clone(),
             settings.runs.network == RunNetwork::Egress,
+            permit_ms,
         )),
         live: Mutex::new(Liveness::new(settings.guard.heartbeat_ms)),
         plugin: Mutex::new(PluginFacts::default()),

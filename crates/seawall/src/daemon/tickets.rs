@@ -9,10 +9,6 @@ use seawall_model::Origin;
 use seawall_model::frame::{RunPurpose, RunRequest};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// How long an allowed call may wait for its start. OpenClaw prepares the sandbox between the two,
-/// which has taken a few seconds on a cold start.
-const ALLOWED_FOR_MS: u64 = 60_000;
-
 /// How long a ticket is good: the starter runs at once.
 const TICKET_FOR_MS: u64 = 15_000;
 
@@ -39,12 +35,19 @@ pub(crate) struct Tickets {
     issued: HashMap<String, (RunOrder, u64)>,
     mcp: BTreeMap<String, McpServer>,
     network: bool,
+    /// How long an allowed call may wait for its start (`policy.permit_seconds`). OpenClaw prepares
+    /// the sandbox between the two, which has taken a few seconds on a cold start.
+    allowed_for_ms: u64,
 }
 
 impl Tickets {
     /// An empty table for a configuration.
-    pub(crate) fn new(mcp: BTreeMap<String, McpServer>, network: bool) -> Self {
-        Self { mcp, network, ..Self::default() }
+    pub(crate) fn new(
+        mcp: BTreeMap<String, McpServer>,
+        network: bool,
+        allowed_for_ms: u64,
+    ) -> Self {
+        Self { mcp, network, allowed_for_ms, ..Self::default() }
     }
 
     /// Remembers that `command` was allowed.
@@ -57,7 +60,7 @@ impl Tickets {
             session_key: origin.session_key.clone(),
             granted,
             command: command.to_owned(),
-            until_ms: now_ms.saturating_add(ALLOWED_FOR_MS),
+            until_ms: now_ms.saturating_add(self.allowed_for_ms),
         });
     }
 
@@ -82,7 +85,7 @@ impl Tickets {
         };
         let Some(mut call) = self.asked.remove(at) else { return };
         if allowed && call.until_ms > now_ms {
-            call.until_ms = now_ms.saturating_add(ALLOWED_FOR_MS);
+            call.until_ms = now_ms.saturating_add(self.allowed_for_ms);
             self.allowed.push_back(call);
         }
     }
@@ -176,6 +179,8 @@ mod tests {
         Origin { session_key: session.into(), ..Origin::default() }
     }
 
+    const ALLOWED_FOR_MS: u64 = 60_000;
+
     fn granted(call_id: &str) -> Granted {
         Granted { call_id: call_id.into(), ..Granted::default() }
     }
@@ -197,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_allowed_command_starts_once() {
-        let mut tickets = Tickets::default();
+        let mut tickets = Tickets::new(BTreeMap::new(), false, ALLOWED_FOR_MS);
         tickets.allow(&origin("a"), granted("c1"), "ls", 0);
         let exec = || request(RunPurpose::Exec, "ls");
         assert_eq!(tickets.issue(&origin("a"), exec(), "t".into(), 1), Ok(Some("c1".into())));
@@ -209,7 +214,7 @@ mod tests {
 
     #[test]
     fn another_command_session_or_time_does_not_start() {
-        let mut tickets = Tickets::default();
+        let mut tickets = Tickets::new(BTreeMap::new(), false, ALLOWED_FOR_MS);
         tickets.allow(&origin("a"), granted("c1"), "ls", 0);
         let mut try_issue = |session: &str, command: &str, now| {
             tickets.issue(&origin(session), request(RunPurpose::Exec, command), "t".into(), now)
@@ -222,7 +227,7 @@ mod tests {
     #[test]
     fn an_asked_command_starts_after_a_yes_only() {
         for (answer, starts) in [(None, false), (Some(false), false), (Some(true), true)] {
-            let mut tickets = Tickets::default();
+            let mut tickets = Tickets::new(BTreeMap::new(), false, ALLOWED_FOR_MS);
             tickets.ask(&origin("a"), granted("c1"), "ls", 0);
             if let Some(allowed) = answer {
                 tickets.answered("c1", allowed, 1);
@@ -235,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_ticket_expires() {
-        let mut tickets = Tickets::default();
+        let mut tickets = Tickets::new(BTreeMap::new(), false, ALLOWED_FOR_MS);
         tickets.issue(&origin("a"), request(RunPurpose::FileWorker, ""), "t".into(), 0).unwrap();
         assert!(tickets.redeem(&Claim::Ticket("t".into()), TICKET_FOR_MS).is_err());
     }
@@ -244,7 +249,8 @@ mod tests {
     fn an_mcp_server_runs_as_configured_or_not_at_all() {
         let server =
             McpServer { command: "x".into(), args: vec![], env: BTreeMap::new(), cwd: None };
-        let mut tickets = Tickets::new(BTreeMap::from([("lab".to_owned(), server)]), false);
+        let mut tickets =
+            Tickets::new(BTreeMap::from([("lab".to_owned(), server)]), false, ALLOWED_FOR_MS);
         assert!(tickets.redeem(&Claim::Mcp("lab".into()), 0).is_ok());
         assert!(tickets.redeem(&Claim::Mcp("other".into()), 0).is_err());
     }
