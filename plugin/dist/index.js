@@ -898,6 +898,7 @@ var Worker = class {
 
 // src/files/pool.ts
 var IDLE_MS = 6e4;
+var HELD = /* @__PURE__ */ new Set(["EROFS", "EBUSY"]);
 var MAX_WORKERS = 32;
 var Pool = class {
   kept = /* @__PURE__ */ new Map();
@@ -909,7 +910,17 @@ var Pool = class {
   async ask(key, prepare, hello, request, data, signal) {
     try {
       const worker = await this.worker(key, prepare, hello);
-      return await worker.ask(request, data, signal);
+      try {
+        return await worker.ask(request, data, signal);
+      } catch (error) {
+        if (!(error instanceof FileError) || !HELD.has(error.code)) throw error;
+        const fresh = new Worker(await prepare(), this.env, hello);
+        try {
+          return await fresh.ask(request, data, signal);
+        } finally {
+          fresh.end();
+        }
+      }
     } catch (error) {
       if (error instanceof FileError) {
         throw Object.assign(new Error(error.message, { cause: error }), { code: error.code });

@@ -46,6 +46,11 @@ pub(crate) struct Client {
 impl Client {
     /// Connects and asks for every scope.
     pub(crate) async fn connect(port: u16, token: &str) -> Result<Self, String> {
+        Self::connect_as(port, token, &[]).await
+    }
+
+    /// The same for a client that can do more than chat.
+    pub(crate) async fn connect_as(port: u16, token: &str, caps: &[&str]) -> Result<Self, String> {
         let stream = TcpStream::connect(("127.0.0.1", port))
             .await
             .map_err(|e| format!("port {port}: {e}"))?;
@@ -107,7 +112,7 @@ impl Client {
                     "role": "operator",
                     "scopes": ["operator.admin", "operator.read", "operator.write",
                                "operator.approvals", "operator.pairing"],
-                    "caps": [], "commands": [], "permissions": {},
+                    "caps": caps, "commands": [], "permissions": {},
                     "auth": {"token": token}, "locale": "en-US", "userAgent": "tour",
                 }),
             )

@@ -6,6 +6,9 @@ import { type Answer, FileError, Worker, type WorkerMount } from "./worker.ts";
 /** Unused this long, a worker gives its memory back. */
 const IDLE_MS = 60_000;
 
+/** What the kernel says of a file that is held in a sandbox. */
+const HELD: ReadonlySet<string> = new Set(["EROFS", "EBUSY"]);
+
 /** Most workers at once; the one that was used least recently makes room. */
 const MAX_WORKERS = 32;
 
@@ -36,7 +39,18 @@ export class Pool {
   ): Promise<{ answer: Answer; data: Buffer }> {
     try {
       const worker = await this.worker(key, prepare, hello);
-      return await worker.ask(request, data, signal);
+      try {
+        return await worker.ask(request, data, signal);
+      } catch (error) {
+        if (!(error instanceof FileError) || !HELD.has(error.code)) throw error;
+        // A person may have said yes to this very file since that worker started.
+        const fresh = new Worker(await prepare(), this.env, hello);
+        try {
+          return await fresh.ask(request, data, signal);
+        } finally {
+          fresh.end();
+        }
+      }
     } catch (error) {
       if (error instanceof FileError) {
         throw Object.assign(new Error(error.message, { cause: error }), { code: error.code });

@@ -14,6 +14,7 @@ use seawall_model::frame::{self, Ask, PROTOCOL, RunRequest, ToGuard, ToPlugin};
 use seawall_model::{
     Action, ActionKind, Decision, Event, EventLog, Origin, Plane, Severity, ToolCall,
 };
+use seawall_sandbox::plan::IDENTITY_FILES;
 use seawall_sandbox::spec::Access;
 use serde_json::json;
 use std::io;
@@ -281,12 +282,14 @@ impl Guard {
         let mut ask = None;
         match verdict.decision {
             Decision::Allow | Decision::Rewrite => {
-                if let Some(command) = run_of(action, &verdict) {
+                let command = run_of(action, &verdict);
+                if command.is_some() || changes_held(&granted) {
                     lock(&self.tickets).allow(&action.origin, granted, command, now_ms());
                 }
             }
             Decision::Ask => {
-                if let Some(command) = run_of(action, &verdict) {
+                let command = run_of(action, &verdict);
+                if command.is_some() || changes_held(&granted) {
                     lock(&self.tickets).ask(&action.origin, granted, command, now_ms());
                 }
                 ask = Some(question(action, &verdict, self.engine.ask_ms()));
@@ -337,6 +340,11 @@ fn granted(action: &Action, verdict: &seawall_model::Verdict, engine: &Engine) -
         changes: needs.changes.into_iter().take(MAX_CHANGES).collect(),
         folders,
     }
+}
+
+/// Whether a file tool's call names something that is held in its worker.
+fn changes_held(granted: &Granted) -> bool {
+    granted.changes.iter().any(|path| IDENTITY_FILES.contains(&path.as_str()))
 }
 
 /// The shell text that an allowed action will come back with.

@@ -21,7 +21,8 @@ const MAX_HELD: usize = 4096;
 
 struct AllowedCall {
     session_key: String,
-    command: String,
+    /// Shell text. None for a file tool's call, which changes something that is held otherwise.
+    command: Option<String>,
     granted: Granted,
     until_ms: u64,
 }
@@ -51,7 +52,13 @@ impl Tickets {
     }
 
     /// Remembers that `command` was allowed.
-    pub(crate) fn allow(&mut self, origin: &Origin, granted: Granted, command: &str, now_ms: u64) {
+    pub(crate) fn allow(
+        &mut self,
+        origin: &Origin,
+        granted: Granted,
+        command: Option<&str>,
+        now_ms: u64,
+    ) {
         self.allowed.retain(|call| call.until_ms > now_ms);
         if self.allowed.len() >= MAX_HELD {
             self.allowed.pop_front();
@@ -59,13 +66,19 @@ impl Tickets {
         self.allowed.push_back(AllowedCall {
             session_key: origin.session_key.clone(),
             granted,
-            command: command.to_owned(),
+            command: command.map(str::to_owned),
             until_ms: now_ms.saturating_add(self.allowed_for_ms),
         });
     }
 
     /// Remembers that `command` may run if a person says yes.
-    pub(crate) fn ask(&mut self, origin: &Origin, granted: Granted, command: &str, now_ms: u64) {
+    pub(crate) fn ask(
+        &mut self,
+        origin: &Origin,
+        granted: Granted,
+        command: Option<&str>,
+        now_ms: u64,
+    ) {
         self.asked.retain(|call| call.until_ms > now_ms);
         if self.asked.len() >= MAX_HELD {
             self.asked.pop_front();
@@ -73,7 +86,7 @@ impl Tickets {
         self.asked.push_back(AllowedCall {
             session_key: origin.session_key.clone(),
             granted,
-            command: command.to_owned(),
+            command: command.map(str::to_owned),
             until_ms: now_ms.saturating_add(ASKED_FOR_MS),
         });
     }
@@ -101,8 +114,9 @@ impl Tickets {
     ) -> Result<Option<String>, String> {
         let granted = match request.purpose {
             // The worker has no command of its own: it does file operations in the session's sandbox
-            // with the rights of a run and no more, and the file tools' calls are decided.
-            RunPurpose::FileWorker => None,
+            // with the rights of a run and no more, and the file tools' calls are decided. What was
+            // allowed of held files in this session holds for every worker that starts meanwhile.
+            RunPurpose::FileWorker => self.released(&origin.session_key, now_ms),
             // Shell text that nobody decided.
             RunPurpose::Files => {
                 return Err("file scripts do not run: file tools use the session's worker".into());
@@ -127,6 +141,20 @@ impl Tickets {
         Ok(call_id)
     }
 
+    /// Held files that file tools of a session may change now.
+    fn released(&mut self, session_key: &str, now_ms: u64) -> Option<Granted> {
+        self.allowed.retain(|call| call.until_ms > now_ms);
+        let mut files = self
+            .allowed
+            .iter()
+            .filter(|call| call.command.is_none() && call.session_key == session_key);
+        let first = files.next()?.granted.clone();
+        Some(files.fold(first, |mut all, call| {
+            all.changes.extend(call.granted.changes.iter().cloned());
+            all
+        }))
+    }
+
     fn take_allowed(
         &mut self,
         session_key: &str,
@@ -137,7 +165,9 @@ impl Tickets {
         let at = self
             .allowed
             .iter()
-            .position(|call| call.session_key == session_key && call.command == command)
+            .position(|call| {
+                call.session_key == session_key && call.command.as_deref() == Some(command)
+            })
             .ok_or("this command was not allowed in this session; see `seawall events query --kind decision`")?;
         self.allowed
             .remove(at)
@@ -203,7 +233,7 @@ mod tests {
     #[test]
     fn an_allowed_command_starts_once() {
         let mut tickets = Tickets::new(BTreeMap::new(), false, ALLOWED_FOR_MS);
-        tickets.allow(&origin("a"), granted("c1"), "ls", 0);
+        tickets.allow(&origin("a"), granted("c1"), Some("ls"), 0);
         let exec = || request(RunPurpose::Exec, "ls");
         assert_eq!(tickets.issue(&origin("a"), exec(), "t".into(), 1), Ok(Some("c1".into())));
         assert!(tickets.issue(&origin("a"), exec(), "u".into(), 2).is_err());
@@ -215,7 +245,7 @@ mod tests {
     #[test]
     fn another_command_session_or_time_does_not_start() {
         let mut tickets = Tickets::new(BTreeMap::new(), false, ALLOWED_FOR_MS);
-        tickets.allow(&origin("a"), granted("c1"), "ls", 0);
+        tickets.allow(&origin("a"), granted("c1"), Some("ls"), 0);
         let mut try_issue = |session: &str, command: &str, now| {
             tickets.issue(&origin(session), request(RunPurpose::Exec, command), "t".into(), now)
         };
@@ -225,10 +255,32 @@ mod tests {
     }
 
     #[test]
+    fn a_held_file_is_released_to_the_workers_of_its_session_for_a_while() {
+        let mut tickets = Tickets::new(BTreeMap::new(), false, ALLOWED_FOR_MS);
+        let soul = Granted { changes: ["SOUL.md".to_owned()].into(), ..granted("c1") };
+        tickets.ask(&origin("a"), soul, None, 0);
+        let released = |tickets: &mut Tickets, session: &str, now| {
+            let ticket = format!("{session}{now}");
+            let worker = request(RunPurpose::FileWorker, "");
+            tickets.issue(&origin(session), worker, ticket.clone(), now).unwrap();
+            let order = tickets.redeem(&Claim::Ticket(ticket), now).unwrap();
+            order.granted.map(|granted| granted.changes.contains("SOUL.md"))
+        };
+        assert_eq!(released(&mut tickets, "a", 1), None, "nobody has answered");
+        tickets.answered("c1", true, 2);
+        assert_eq!(released(&mut tickets, "a", 3), Some(true));
+        assert_eq!(released(&mut tickets, "b", 4), None);
+        assert_eq!(released(&mut tickets, "a", 5 + ALLOWED_FOR_MS), None);
+        // No command starts on it.
+        tickets.allow(&origin("a"), granted("c2"), None, 0);
+        assert!(tickets.issue(&origin("a"), request(RunPurpose::Exec, ""), "t".into(), 1).is_err());
+    }
+
+    #[test]
     fn an_asked_command_starts_after_a_yes_only() {
         for (answer, starts) in [(None, false), (Some(false), false), (Some(true), true)] {
             let mut tickets = Tickets::new(BTreeMap::new(), false, ALLOWED_FOR_MS);
-            tickets.ask(&origin("a"), granted("c1"), "ls", 0);
+            tickets.ask(&origin("a"), granted("c1"), Some("ls"), 0);
             if let Some(allowed) = answer {
                 tickets.answered("c1", allowed, 1);
             }

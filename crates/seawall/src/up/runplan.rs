@@ -103,11 +103,11 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
         RunWhat::Mcp { name, server } => mcp(context, name, server)?,
     };
     plan.slot = slot;
-    if !matches!(&order.what, RunWhat::Tool(request) if request.purpose == RunPurpose::FileWorker) {
-        plan.hold_memory = true;
-    }
+    let worker =
+        matches!(&order.what, RunWhat::Tool(request) if request.purpose == RunPurpose::FileWorker);
+    plan.hold_memory = !worker;
     if let Some(granted) = &order.granted {
-        plan.no_write = !granted.write;
+        plan.no_write = !granted.write && !worker;
         plan.released = granted.changes.clone();
         let access = |write: &bool| if *write { Access::Rw } else { Access::Ro };
         plan.grants.extend(granted.folders.iter().map(|(f, write)| (f.clone(), access(write))));
@@ -123,7 +123,7 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
         }
     }
     let mut spec = run_plan(&plan).map_err(|e| e.to_string())?;
-    if matches!(&order.what, RunWhat::Tool(request) if request.purpose == RunPurpose::FileWorker) {
+    if worker {
         // Not as the jail's own file: it stays its owner's.
         let program = context.program.to_string_lossy();
         spec.mounts.extend(layout(&[Grant { own: false, ..Grant::ro(&program).at(WORKER) }]));

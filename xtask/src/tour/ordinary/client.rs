@@ -1,12 +1,13 @@
 //! What the owner does with a client: chat, schedules, sub-agents, the CLI, the web page.
 
 use super::{Case, exec};
+use crate::client::Client;
 use crate::tour::home::PORT;
 use crate::tour::scene::RUN;
 use crate::tour::target;
 use crate::tour::{Act, Kind, Scene, Trace, http};
 use crate::world::model::call;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 fn act(
@@ -17,6 +18,41 @@ fn act(
 ) -> Case {
     let within = Duration::ZERO;
     Case { name, kind: Kind::Ordinary, about, act: Act::Do(act), seen, within, ruins: false }
+}
+
+const HOURS: &str = "The harbour office closes at six.";
+
+/// A turn during which the owner's client answers what it is asked with a yes.
+async fn approved(s: &Scene) -> Result<Trace, String> {
+    let client = Client::connect_as(PORT, &s.token, &["approvals"]).await?;
+    let mut events = client.events();
+    let answering = async {
+        loop {
+            let asked = Client::wait_event(&mut events, RUN * 5, |event| {
+                event.get("event").and_then(Value::as_str) == Some("plugin.approval.requested")
+            })
+            .await?;
+            let id = asked.pointer("/payload/id").cloned().unwrap_or_default();
+            let answer = json!({"id": id, "decision": "allow-once"});
+            let told = client.request("plugin.approval.resolve", answer).await;
+            told.map_err(|e| format!("plugin.approval.resolve: {e}"))?;
+        }
+    };
+    let soul = format!("{}\n{HOURS}\n", s.file(".openclaw/workspace/SOUL.md").trim_end());
+    let turn = s.turn(
+        "approved",
+        vec![
+            call("write", json!({"path": "SOUL.md", "content": soul})),
+            exec(&format!("echo '{HOURS}' >> MEMORY.md")),
+        ],
+    );
+    tokio::select! {
+        trace = turn => trace,
+        failed = answering => {
+            let failed: Result<std::convert::Infallible, String> = failed;
+            Err(failed.err().unwrap_or_default())
+        }
+    }
 }
 
 pub(super) fn all() -> Vec<Case> {
@@ -37,6 +73,17 @@ pub(super) fn all() -> Vec<Case> {
             |_, t| {
                 let both = t.results.iter().all(|r| r.contains("Done: chat."));
                 both.then(|| "the answer came, and is in the history".into())
+            },
+        ),
+        act(
+            "approved",
+            "changes its instructions and its memory, and the owner says yes when asked",
+            |s| Box::pin(approved(s)),
+            |s, _| {
+                let soul = s.file(".openclaw/workspace/SOUL.md");
+                let memory = s.file(".openclaw/workspace/MEMORY.md");
+                (soul.contains(HOURS) && memory.contains(HOURS))
+                    .then(|| "SOUL.md and MEMORY.md hold it".into())
             },
         ),
         act(
