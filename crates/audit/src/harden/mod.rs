@@ -1,3 +1,10 @@
 //! From what is wrong to a plan of changes: pure, no file is touched here.
 
+mod change;
 pub mod doc;
+mod pattern;
+pub mod profile;
+pub mod translate;
+
+pub use change::Change;
+pub use pattern::{Match, Pattern, dotted};
