@@ -7,6 +7,7 @@ mod collect;
 mod daemon;
 mod deploy;
 mod fsworker;
+mod harden;
 mod home;
 mod render;
 mod settings;
@@ -50,6 +51,9 @@ enum Command {
     Audit(cmd::audit::Args),
     /// Check, test, explain, compare, suggest and replay policies.
     Policy(cmd::policy::Args),
+    Harden(cmd::harden::Args),
+    Devices(cmd::devices::Args),
+    Channels(cmd::channels::Args),
 }
 
 fn main() -> ExitCode {
@@ -71,5 +75,8 @@ fn main() -> ExitCode {
         Command::Skill(args) => cmd::skill::run(&args),
         Command::Audit(args) => cmd::audit::run(&args),
         Command::Policy(args) => cmd::policy::run(&args),
+        Command::Harden(args) => cmd::harden::run(&args),
+        Command::Devices(args) => cmd::devices::run(&args),
+        Command::Channels(args) => cmd::channels::run(&args),
     }
 }

@@ -66,7 +66,8 @@ impl Pattern {
                     Part::Any => {
                         let map = value.and_then(Value::as_object);
                         for (name, value) in map.into_iter().flatten() {
-                            let skip = at.key == ["channels"] && NO_CHANNEL.contains(&name.as_str());
+                            let skip =
+                                at.key == ["channels"] && NO_CHANNEL.contains(&name.as_str());
                             if !skip && value.is_object() {
                                 next.push((at.below(name, true), Some(value)));
                             }
@@ -146,9 +147,16 @@ mod tests {
 
     #[test]
     fn wildcards_stand_for_what_is_there() {
-        let root = json!({"channels":{"a":{"accounts":{"x":{},"y":{}}},"b":{},"defaults":{},"c":5}});
-        assert_eq!(keys("channels.*.dmPolicy", &root), ["channels.a.dmPolicy", "channels.b.dmPolicy"]);
-        assert_eq!(keys("channels.*.accounts.*.p", &root), ["channels.a.accounts.x.p", "channels.a.accounts.y.p"]);
+        let root =
+            json!({"channels":{"a":{"accounts":{"x":{},"y":{}}},"b":{},"defaults":{},"c":5}});
+        assert_eq!(
+            keys("channels.*.dmPolicy", &root),
+            ["channels.a.dmPolicy", "channels.b.dmPolicy"]
+        );
+        assert_eq!(
+            keys("channels.*.accounts.*.p", &root),
+            ["channels.a.accounts.x.p", "channels.a.accounts.y.p"]
+        );
         assert_eq!(keys("gateway.bind", &root), ["gateway.bind"]);
         assert_eq!(keys("channels.a.groups.\"*\".m", &root), ["channels.a.groups.\"*\".m"]);
         assert!(keys("agents.*.x", &root).is_empty());

@@ -283,9 +283,14 @@ mod tests {
         for name in names() {
             let (after, _) = applied(name, strict.clone());
             for pointer in [
-                "/gateway/bind", "/gateway/auth/mode", "/gateway/auth/rateLimit/maxAttempts",
-                "/channels/telegram/dmPolicy", "/channels/telegram/groupPolicy",
-                "/agents/defaults/sandbox/mode", "/agents/defaults/sandbox/scope", "/discovery/mdns/mode",
+                "/gateway/bind",
+                "/gateway/auth/mode",
+                "/gateway/auth/rateLimit/maxAttempts",
+                "/channels/telegram/dmPolicy",
+                "/channels/telegram/groupPolicy",
+                "/agents/defaults/sandbox/mode",
+                "/agents/defaults/sandbox/scope",
+                "/discovery/mdns/mode",
             ] {
                 assert_eq!(after.pointer(pointer), strict.pointer(pointer), "{name} {pointer}");
             }
@@ -296,9 +301,13 @@ mod tests {
 
     #[test]
     fn an_open_channel_is_closed_to_whom_it_knows() {
-        let open = |allow: Value| json!({"channels":{"telegram":{"dmPolicy":"open","allowFrom":allow}}});
+        let open =
+            |allow: Value| json!({"channels":{"telegram":{"dmPolicy":"open","allowFrom":allow}}});
         let (after, _) = applied("production", open(json!(["*", 123])));
-        assert_eq!(after.pointer("/channels/telegram"), Some(&json!({"dmPolicy":"allowlist","allowFrom":[123]})));
+        assert_eq!(
+            after.pointer("/channels/telegram"),
+            Some(&json!({"dmPolicy":"allowlist","allowFrom":[123]}))
+        );
         // An allowlist of nobody is refused by OpenClaw: pairing lets the owner in.
         let (after, _) = applied("production", open(json!(["*"])));
         assert_eq!(after.pointer("/channels/telegram/dmPolicy"), Some(&json!("pairing")));

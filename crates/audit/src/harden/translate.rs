@@ -44,7 +44,8 @@ impl Translation {
     /// The shipped table.
     pub fn shipped() -> Result<Self, String> {
         let raw: Raw = toml::from_str(SOURCE).map_err(|e| e.to_string())?;
-        let pattern = |text: &str| Pattern::parse(text).ok_or_else(|| format!("`{text}` is no key"));
+        let pattern =
+            |text: &str| Pattern::parse(text).ok_or_else(|| format!("`{text}` is no key"));
         raw.key
             .into_iter()
             .map(|rule| {

@@ -4,13 +4,16 @@
 //! failed verification), 2 the command line is wrong, 3 it could not be done.
 
 pub(crate) mod audit;
+pub(crate) mod channels;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod devices;
 pub(crate) mod door;
 pub(crate) mod egress;
 pub(crate) mod events;
 pub(crate) mod fsworker;
 pub(crate) mod guard;
+pub(crate) mod harden;
 pub(crate) mod policy;
 pub(crate) mod sandbox;
 pub(crate) mod skill;
@@ -31,6 +34,11 @@ pub(crate) fn fail(why: &str) -> ExitCode {
         writeln!(err, "error: {why}")
     };
     ExitCode::from(3)
+}
+
+/// Says something beside the answer, on standard error.
+pub(crate) fn note(what: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "note: {what}");
 }
 
 /// Prints to standard output. A closed pipe (`| head`) ends the program quietly.

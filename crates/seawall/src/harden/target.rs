@@ -1,0 +1,241 @@
+//! The deployment that is hardened: its files, and what its own OpenClaw says about them.
+
+use crate::deploy::{Deployment, Runtime, Wanted};
+use seawall_audit::harden::doc::{Documents, Resolve};
+use serde_json::Value;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// OpenClaw's own limit for a file of the configuration.
+const MAX_BYTES: u64 = 2 * 1024 * 1024;
+
+/// OpenClaw answers in a few seconds; a host that swaps takes longer. Then the answer is "no".
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Where the deployment is and which OpenClaw runs it.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Choice {
+    /// OpenClaw's state folder; default: as OpenClaw finds it.
+    #[arg(long, value_name = "DIR", global = true)]
+    state_dir: Option<PathBuf>,
+    /// The configuration; default: `openclaw.json` in the state folder.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// The `openclaw` program; default: the first on PATH.
+    #[arg(long, value_name = "PATH", global = true)]
+    openclaw: Option<PathBuf>,
+    /// The `node` program; default: the one beside `openclaw`, else the first on PATH.
+    #[arg(long, value_name = "PATH", global = true)]
+    node: Option<PathBuf>,
+}
+
+/// A deployment that was found.
+pub(crate) struct Target {
+    pub(crate) deployment: Deployment,
+    choice: Choice,
+}
+
+impl Choice {
+    /// Finds the deployment.
+    pub(crate) fn find(&self) -> Result<Target, String> {
+        let mut wanted = Wanted::from_env(None);
+        if let Some(dir) = &self.state_dir {
+            wanted.state_dir = Some(dir.clone());
+            wanted.config_path = None;
+        }
+        if let Some(file) = &self.config {
+            wanted.config_path = Some(file.clone());
+        }
+        let deployment = Deployment::find(&wanted).map_err(|e| e.to_string())?;
+        Ok(Target { deployment, choice: self.clone() })
+    }
+}
+
+impl Target {
+    /// The configuration's documents.
+    pub(crate) fn documents(&self) -> Result<Documents, String> {
+        let roots = self
+            .deployment
+            .config_path
+            .parent()
+            .map(Path::to_owned)
+            .into_iter()
+            .chain(self.deployment.include_roots.iter().cloned())
+            .collect();
+        Documents::load(&self.deployment.config_path, &Files { roots }).map_err(|e| e.to_string())
+    }
+
+    /// The installed OpenClaw.
+    pub(crate) fn runtime(&self) -> Result<Runtime, String> {
+        let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
+        let (openclaw, node) = (self.choice.openclaw.as_deref(), self.choice.node.as_deref());
+        // Any release: it is asked about its own configuration.
+        Runtime::find(openclaw, node, &path, true).map_err(|e| e.to_string())
+    }
+
+    /// Asks the installed OpenClaw whether it takes this configuration, includes merged in. Its
+    /// reasons when it does not.
+    pub(crate) fn candidate(&self, runtime: &Runtime, config: &Value) -> Result<(), String> {
+        let dir = tempfile::Builder::new()
+            .prefix("seawall-check-")
+            .tempdir()
+            .map_err(|e| format!("cannot make a folder for the check: {e}"))?;
+        let path = dir.path().join("openclaw.json");
+        let text = config.to_string();
+        fs::write(&path, text).map_err(|e| format!("cannot write the candidate: {e}"))?;
+        // References to the environment may be served by the file beside the configuration.
+        if let Ok(env) = fs::read(self.deployment.state_dir.join(".env")) {
+            fs::write(dir.path().join(".env"), env).map_err(|e| e.to_string())?;
+        }
+        if let Some((uid, gid)) = self.drop_to() {
+            for path in [dir.path(), &path, &dir.path().join(".env")] {
+                match std::os::unix::fs::chown(path, Some(uid), Some(gid)) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(format!("cannot give the candidate to its reader: {e}"));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.validate(runtime, &path)
+    }
+
+    /// Asks the installed OpenClaw about the configuration as it is on the disk.
+    pub(crate) fn installed(&self, runtime: &Runtime) -> Result<(), String> {
+        self.validate(runtime, &self.deployment.config_path)
+    }
+
+    /// Runs a command of the installed OpenClaw on this deployment; its output when it succeeds.
+    pub(crate) fn openclaw(&self, runtime: &Runtime, arguments: &[&str]) -> Result<String, String> {
+        let config = &self.deployment.config_path;
+        let (success, out, err) = self.command(runtime, config, arguments)?;
+        if success {
+            return Ok(out);
+        }
+        let said: String =
+            if err.trim().is_empty() { &out } else { &err }.trim().chars().take(600).collect();
+        Err(format!("`openclaw {}` failed: {said}", arguments.join(" ")))
+    }
+
+    fn validate(&self, runtime: &Runtime, config: &Path) -> Result<(), String> {
+        let (_, out, err) = self.command(runtime, config, &["config", "validate", "--json"])?;
+        let answer: Value = json(&out).ok_or_else(|| {
+            let said: String = err.trim().chars().take(400).collect();
+            format!("OpenClaw's check gave no answer: {said}")
+        })?;
+        if answer.get("valid") == Some(&Value::Bool(true)) {
+            return Ok(());
+        }
+        let issues: Vec<String> = answer
+            .get("issues")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .take(10)
+            .map(|issue| {
+                let part = |key: &str| issue.get(key).and_then(Value::as_str).unwrap_or("");
+                format!("{}: {}", part("path"), part("message"))
+            })
+            .collect();
+        let version = &runtime.version;
+        Err(format!("OpenClaw {version} refuses the configuration: {}", issues.join("; ")))
+    }
+
+    fn command(
+        &self,
+        runtime: &Runtime,
+        config: &Path,
+        arguments: &[&str],
+    ) -> Result<(bool, String, String), String> {
+        let mut command = Command::new(&runtime.node);
+        command
+            .arg(runtime.script())
+            .args(arguments)
+            .env("OPENCLAW_STATE_DIR", &self.deployment.state_dir)
+            .env("OPENCLAW_CONFIG_PATH", config)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some((uid, gid)) = self.drop_to() {
+            command.uid(uid).gid(gid);
+        }
+        let mut child =
+            command.spawn().map_err(|e| format!("cannot run `{}`: {e}", runtime.node.display()))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let out = std::thread::spawn(move || capture(stdout));
+        let err = std::thread::spawn(move || capture(stderr));
+        let until = Instant::now() + PATIENCE;
+        let status = loop {
+            match child.try_wait().map_err(|e| e.to_string())? {
+                Some(status) => break status,
+                None if Instant::now() > until => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(format!("OpenClaw did not answer within {PATIENCE:?}"));
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        let text = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();
+        Ok((status.success(), text(out), text(err)))
+    }
+
+    /// Root looks at somebody else's deployment with that user's rights: its plugins are code.
+    fn drop_to(&self) -> Option<(u32, u32)> {
+        let meta = fs::metadata(&self.deployment.state_dir).ok()?;
+        let root = rustix::process::geteuid().is_root();
+        (root && meta.uid() != 0).then(|| (meta.uid(), meta.gid()))
+    }
+}
+
+/// The answer among what a command printed: the whole, or from the first line that opens it.
+pub(crate) fn json(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().or_else(|| {
+        let start = text.lines().position(|line| line.starts_with(['{', '[']))?;
+        let rest: Vec<&str> = text.lines().skip(start).collect();
+        serde_json::from_str(&rest.join("\n")).ok()
+    })
+}
+
+/// What a command prints, up to a bound: it may be anything.
+fn capture(from: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(from) = from {
+        let _ = from.take(8 * 1024 * 1024).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+struct Files {
+    roots: Vec<PathBuf>,
+}
+
+impl Resolve for Files {
+    fn include(&self, from: &Path, target: &str) -> Result<PathBuf, String> {
+        let joined = from.parent().unwrap_or(Path::new("/")).join(target);
+        let real = joined.canonicalize().map_err(|e| e.to_string())?;
+        if self.roots.iter().any(|root| real.starts_with(root)) {
+            Ok(real)
+        } else {
+            Err("lies outside the configuration's folder; allow it with OPENCLAW_INCLUDE_ROOTS"
+                .into())
+        }
+    }
+
+    fn read(&self, path: &Path) -> Result<String, String> {
+        let file = fs::File::open(path).map_err(|e| e.to_string())?;
+        let mut text = String::new();
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(format!("larger than {MAX_BYTES} bytes"));
+        }
+        Ok(text)
+    }
+}
