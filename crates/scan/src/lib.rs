@@ -13,6 +13,7 @@ mod clone;
 mod code;
 mod content;
 mod encoded;
+mod fences;
 mod judge;
 mod manifest;
 mod markdown;
@@ -111,6 +112,9 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
         let purpose = purpose_of(&roots, text.path);
         surface(content, purpose, text, sample_file(&roots, &texts, text.path), &mut findings);
         if let Some(document) = &text.document {
+            if document.cut {
+                findings.add("not-scanned", text.path, 0, "has more paragraphs than are read");
+            }
             let sample = sample_file(&roots, &texts, text.path);
             // What a security tool holds as a sample is judged as part of that tool.
             let purpose = if sample { purpose_of(&roots, "") } else { purpose };
@@ -124,7 +128,15 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
                 sample,
             }
             .read(document);
-            fences(content, purpose, text.path, document, sample, &mut findings, &mut capabilities);
+            fences::fences(
+                content,
+                purpose,
+                text.path,
+                document,
+                sample,
+                &mut findings,
+                &mut capabilities,
+            );
             if !document.front.is_empty() {
                 Manifest {
                     content,
@@ -136,6 +148,9 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
                 .front(&document.front);
             }
         } else if let Some(language) = code::language_of(text.path, &text.text) {
+            if let Some(sign) = code::obfuscated(language, &text.text) {
+                findings.add("obfuscated-code", text.path, 0, sign);
+            }
             if code::telling(language, &text.text) {
                 let mut flow = Flow::new(content, 0);
                 code::analyse(&mut flow, language, &text.text);
@@ -149,7 +164,7 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
                     place: Place::Script,
                     sample,
                 }
-                .judge(&flow.events);
+                .judge(&mut flow);
             }
         } else {
             Manifest {
@@ -415,162 +430,6 @@ fn about_attacks_at(document: &Document, line: u32) -> bool {
         .last()
         .and_then(|b| document.sections.get(b.section))
         .is_some_and(|s| s.about_attacks)
-}
-
-/// Code in a document: fences in order share one state, spans are read one by one.
-fn fences<'a>(
-    content: &'a Content,
-    purpose: &'a Purpose,
-    path: &'a str,
-    document: &Document,
-    samples: bool,
-    findings: &mut Findings<'a>,
-    capabilities: &mut Capabilities,
-) {
-    let mut shell = Flow::new(content, 0);
-    for block in &document.blocks {
-        let sample =
-            samples || document.sections.get(block.section).is_some_and(|s| s.about_attacks);
-        if block.kind == Kind::Code {
-            let named = code::language_named(&block.language);
-            let Some(language) = named.or_else(|| guess(&block.text)) else { continue };
-            if !code::telling(language, &block.text) {
-                continue;
-            }
-            let mut own;
-            let flow = if language == code::Language::Shell {
-                &mut shell
-            } else {
-                own = Flow::new(content, 0);
-                &mut own
-            };
-            flow.offset = block.line.saturating_sub(1);
-            flow.fuel = flow.fuel.max(5_000);
-            if named.is_some() {
-                code::analyse(flow, language, &block.text);
-            } else {
-                code::guessed(flow, language, &block.text);
-            }
-            let events = std::mem::take(&mut flow.events);
-            Judge {
-                content,
-                purpose,
-                findings,
-                capabilities,
-                file: path,
-                place: Place::Document,
-                sample,
-            }
-            .judge(&events);
-        } else if block.text.contains('`') {
-            // A table of a security tool lists what it looks for.
-            let sample = sample || block.kind == Kind::Table && purpose.security();
-            for (at, span) in markdown::spans(&block.text) {
-                let commands = span.len() > 8 && span.contains(' ');
-                let first = span.split_whitespace().next().unwrap_or("");
-                if !commands || !starts_command(first) {
-                    continue;
-                }
-                shell.offset = (block.line + text::line_of(&block.text, at)).saturating_sub(2);
-                code::analyse(&mut shell, code::Language::Shell, span);
-                let events = std::mem::take(&mut shell.events);
-                Judge {
-                    content,
-                    purpose,
-                    findings,
-                    capabilities,
-                    file: path,
-                    place: Place::Document,
-                    sample,
-                }
-                .judge(&events);
-            }
-        }
-    }
-}
-
-const COMMANDS: &[&str] = &[
-    "curl",
-    "wget",
-    "bash",
-    "sh",
-    "zsh",
-    "sudo",
-    "python",
-    "python3",
-    "node",
-    "npm",
-    "npx",
-    "pip",
-    "pip3",
-    "echo",
-    "cat",
-    "eval",
-    "export",
-    "cd",
-    "git",
-    "brew",
-    "apt",
-    "apt-get",
-    "powershell",
-    "iex",
-    "irm",
-    "iwr",
-    "nc",
-    "tar",
-    "zip",
-    "chmod",
-    "rm",
-    "cp",
-    "mv",
-    "base64",
-    "openssl",
-    "osascript",
-    "crontab",
-    "source",
-    "ssh",
-    "scp",
-    "rsync",
-    "env",
-    "printenv",
-    "security",
-    "xattr",
-    "spctl",
-    "find",
-    "openclaw",
-    "clawhub",
-    "claude",
-    "docker",
-    "uv",
-    "uvx",
-    "bun",
-    "deno",
-    "go",
-    "cargo",
-    "printf",
-    "tee",
-    "launchctl",
-    "systemctl",
-    "screencapture",
-    "nohup",
-];
-
-fn starts_command(word: &str) -> bool {
-    COMMANDS.contains(&word) || word.starts_with("$(") || word.starts_with("./")
-}
-
-/// The language of a fence that does not say, or says something else: its label is the author's.
-fn guess(text: &str) -> Option<code::Language> {
-    let shell = text.lines().take(40).any(|line| {
-        let line = line.trim_start().trim_start_matches("$ ");
-        line.split_whitespace().next().is_some_and(starts_command)
-    });
-    if shell {
-        return Some(code::Language::Shell);
-    }
-    let python = text.contains("import ")
-        && (text.contains("def ") || text.contains("requests.") || text.contains("os."));
-    python.then_some(code::Language::Python)
 }
 
 fn kinship(

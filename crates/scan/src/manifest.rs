@@ -102,7 +102,6 @@ impl<'a> Manifest<'a, '_> {
         let mut flow = Flow::new(self.content, line.saturating_sub(1));
         code::analyse(&mut flow, Language::Shell, command);
         let before = self.findings.list().iter().filter(|f| f.severity >= Level::Medium).count();
-        let events = std::mem::take(&mut flow.events);
         Judge {
             content: self.content,
             purpose: self.purpose,
@@ -112,7 +111,7 @@ impl<'a> Manifest<'a, '_> {
             place,
             sample: false,
         }
-        .judge(&events);
+        .judge(&mut flow);
         self.findings.list().iter().filter(|f| f.severity >= Level::Medium).count() - before
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Document {
     pub(crate) front: String,
     pub(crate) blocks: Vec<Block>,
     pub(crate) sections: Vec<Section>,
+    /// There are more paragraphs than are read.
+    pub(crate) cut: bool,
 }
 
 /// Most blocks of one file: bounds memory on a file of single-character lines.
@@ -63,7 +65,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn flush(&mut self) {
-        if self.text.trim().is_empty() || self.out.blocks.len() >= MAX_BLOCKS {
+        if self.text.trim().is_empty() {
             self.text.clear();
             return;
         }
@@ -74,6 +76,7 @@ impl Builder<'_> {
 
     fn push(&mut self, kind: Kind, text: String, language: String) {
         if self.out.blocks.len() >= MAX_BLOCKS {
+            self.out.cut = true;
             return;
         }
         let folded = if kind == Kind::Code { String::new() } else { unicode::fold(&text) };

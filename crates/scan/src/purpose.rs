@@ -64,6 +64,12 @@ impl Purpose {
         }
         out.concepts = content.concepts(&unicode::fold(&stated.replace(['-', '_'], " ")));
         for url in urls::find(&document.front, 64) {
+            // What is to be fetched and run is to be judged: it declares nothing.
+            let key = document.front.get(..url.at).unwrap_or("").trim_end_matches([' ', '"', '\'']);
+            let key = key.trim_end_matches(':').trim_end_matches(['"', '\'']);
+            if url.program() || key.ends_with("url") || key.ends_with("download") {
+                continue;
+            }
             out.homepage.insert(urls::registered(&url.host).to_owned());
         }
         if let Some(at) = document.front.find("bins") {

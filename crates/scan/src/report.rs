@@ -68,14 +68,21 @@ pub struct Capabilities {
 
 /// At most so many names a kind: a skill with more has told what it is, and a report stays short.
 const MAX_NAMES: usize = 64;
+/// Says that there are more: whoever hides one name among many shows that there are many.
+const MORE: &str = "… and more";
 /// Longest name kept.
 const MAX_NAME: usize = 200;
 
 impl Capabilities {
     /// Adds a name to one of the sets, bounded.
     pub(crate) fn add(set: &mut BTreeSet<String>, name: &str) {
-        if set.len() < MAX_NAMES && !name.is_empty() {
+        if name.is_empty() {
+            return;
+        }
+        if set.len() < MAX_NAMES {
             set.insert(name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect());
+        } else {
+            set.insert(MORE.to_owned());
         }
     }
 
@@ -140,21 +147,28 @@ impl<'a> Findings<'a> {
         line: u32,
         message: impl Into<String>,
     ) {
-        // Four times the cap: enough to sort by severity afterwards, still bounded.
-        if self.list.len() >= MAX_FINDINGS * 4 {
-            return;
-        }
-        if self.list.iter().any(|f| f.rule == rule && f.file == file && f.line == line) {
-            return;
-        }
         let message: String = message.into();
-        self.list.push(Finding {
+        let finding = Finding {
             rule: rule.to_owned(),
             severity,
             file: file.to_owned(),
             line,
             message: message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
-        });
+        };
+        let same = |f: &&mut Finding| f.rule == rule && f.file == file && f.line == line;
+        if let Some(known) = self.list.iter_mut().find(same) {
+            // Of two on one line the worse one counts.
+            if known.severity < severity {
+                *known = finding;
+            }
+        } else if self.list.len() < MAX_FINDINGS {
+            self.list.push(finding);
+        } else if let Some(least) = self.list.iter_mut().min_by_key(|f| f.severity)
+            // A flood of harmless findings must not push a bad one out.
+            && least.severity < severity
+        {
+            *least = finding;
+        }
     }
 
     pub(crate) fn list(&self) -> &[Finding] {

@@ -12,7 +12,9 @@ use std::collections::HashMap;
 /// Programs inside programs (`bash -c "python -c '…'"`): deeper ones are opaque.
 pub(crate) const MAX_DEPTH: usize = 6;
 /// Most events of one file.
-const MAX_EVENTS: usize = 4_000;
+const MAX_EVENTS: usize = 16_000;
+/// Most addresses of one call.
+const MAX_HOSTS: usize = 64;
 /// Most variables and files followed.
 const MAX_ENTRIES: usize = 20_000;
 
@@ -28,6 +30,8 @@ pub(crate) struct Flow<'a> {
     pub(crate) offset: u32,
     /// Function bodies of the shell, by name, kept as text.
     pub(crate) functions: HashMap<String, String>,
+    /// Why something was not followed to its end: a limit that honest code does not reach.
+    pub(crate) lost: Option<&'static str>,
     /// Work left: every nested analysis and command costs one. Keeps hostile nesting linear.
     pub(crate) fuel: usize,
 }
@@ -43,6 +47,7 @@ impl<'a> Flow<'a> {
             fixed_line: None,
             offset,
             functions: HashMap::new(),
+            lost: None,
             fuel: 20_000,
         }
     }
@@ -51,12 +56,20 @@ impl<'a> Flow<'a> {
         if self.events.len() < MAX_EVENTS {
             let line = self.fixed_line.unwrap_or(line + self.offset);
             self.events.push(Event { line, act });
+        } else {
+            self.lose("does more than is recorded");
         }
+    }
+
+    /// Something is not followed to its end.
+    pub(crate) fn lose(&mut self, why: &'static str) {
+        self.lost.get_or_insert(why);
     }
 
     /// Runs `f` one level deeper, with every line reported as `line`.
     pub(crate) fn nested<T: Default>(&mut self, line: u32, f: impl FnOnce(&mut Self) -> T) -> T {
         if self.depth >= MAX_DEPTH || self.fuel == 0 {
+            self.lose("holds programs inside programs deeper than is followed");
             return T::default();
         }
         self.fuel -= 1;
@@ -72,6 +85,16 @@ impl<'a> Flow<'a> {
     pub(crate) fn set(&mut self, name: &str, value: Value) {
         if self.vars.len() < MAX_ENTRIES || self.vars.contains_key(name) {
             self.vars.insert(name.to_owned(), value);
+        } else {
+            self.lose("has more variables than are followed");
+        }
+    }
+
+    /// A variable may get a value: in a branch, after `&&`.
+    pub(crate) fn maybe(&mut self, name: &str, value: Value) {
+        match self.vars.get_mut(name) {
+            Some(before) => before.join(&value),
+            None => self.set(name, value),
         }
     }
 
@@ -87,6 +110,8 @@ impl<'a> Flow<'a> {
             if entry.texts.is_empty() {
                 entry.texts.clone_from(&data.texts);
             }
+        } else {
+            self.lose("writes more files than are followed");
         }
         self.emit(line, Act::Write { path: path.to_owned(), data: data.clone() });
     }
@@ -117,13 +142,13 @@ impl<'a> Flow<'a> {
             .any(|v| v.labels.has(Labels::DECODED) && v.texts.iter().any(|t| t.contains("://")));
         for value in places {
             for text in &value.texts {
-                found.extend(urls::find(text, 8));
+                found.extend(urls::find(text, MAX_HOSTS));
                 if !text.contains("://") {
                     found.extend(bare_host(text));
                 }
             }
         }
-        found.truncate(8);
+        found.truncate(MAX_HOSTS);
         self.emit(line, Act::Net { urls: found, data, upload, hidden });
     }
 }

@@ -60,4 +60,6 @@ pub(crate) struct Program {
     pub(crate) stmts: Vec<Stmt>,
     /// Parent of each scope; the first is the file.
     pub(crate) parents: Vec<usize>,
+    /// Why a part of the file is not in it.
+    pub(crate) cut: Option<&'static str>,
 }

@@ -225,6 +225,23 @@ pub(crate) fn telling(language: Language, text: &str) -> bool {
         || TELLING.as_ref().is_none_or(|words| words.is_match(text))
 }
 
+/// Signs that code was made unreadable on purpose. A bundle is merely small: its strings and
+/// properties keep their names.
+pub(crate) fn obfuscated(language: Language, text: &str) -> Option<&'static str> {
+    if matches!(language, Language::JavaScript | Language::TypeScript | Language::Tsx) {
+        let renamed = text.match_indices("_0x").take(400).filter(|(at, _)| {
+            text.as_bytes().get(at + 3..at + 7).is_some_and(|b| b.iter().all(u8::is_ascii_hexdigit))
+        });
+        if renamed.count() >= 24 {
+            return Some("every name was replaced by a number");
+        }
+    }
+    // Tables of bytes are data; text spelt letter by letter is hidden.
+    let letters = text.matches("\\x6").count() + text.matches("\\x7").count();
+    (letters >= 200 && letters * 16 > text.len())
+        .then_some("most of its text is spelt as character codes")
+}
+
 /// Reads what may be code or the output of a program: a fence that does not say. Its lines are not
 /// tried one by one, because output that quotes a command is not that command.
 pub(crate) fn guessed(flow: &mut Flow<'_>, language: Language, text: &str) {
@@ -236,6 +253,10 @@ pub(crate) fn guessed(flow: &mut Flow<'_>, language: Language, text: &str) {
 
 /// Reads code and records what it does.
 pub(crate) fn analyse(flow: &mut Flow<'_>, language: Language, text: &str) {
+    if text.len() > MAX_CODE {
+        flow.lose("is longer than code that is followed");
+        return;
+    }
     let plain = match language {
         Language::Shell => unprompt(text),
         Language::Batch => batch(text),

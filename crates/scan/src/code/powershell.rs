@@ -34,12 +34,13 @@ struct Lower<'s> {
     source: &'s str,
     stmts: Vec<Stmt>,
     depth: usize,
+    cut: Option<&'static str>,
 }
 
 pub(crate) fn lower(root: Node<'_>, source: &str) -> Program {
-    let mut lower = Lower { source, stmts: Vec::new(), depth: 0 };
+    let mut lower = Lower { source, stmts: Vec::new(), depth: 0, cut: None };
     lower.statements(root);
-    Program { stmts: lower.stmts, parents: vec![0] }
+    Program { stmts: lower.stmts, parents: vec![0], cut: lower.cut }
 }
 
 fn children(node: Node<'_>) -> Vec<Node<'_>> {
@@ -60,6 +61,7 @@ impl<'s> Lower<'s> {
 
     fn statements(&mut self, node: Node<'_>) {
         if self.depth > MAX_NESTING {
+            self.cut.get_or_insert("is nested deeper than is followed");
             return;
         }
         self.depth += 1;
@@ -79,6 +81,7 @@ impl<'s> Lower<'s> {
 
     fn expr(&mut self, node: Node<'_>, piped: Option<Expr>) -> Expr {
         if self.depth > MAX_NESTING {
+            self.cut.get_or_insert("is nested deeper than is followed");
             return Expr::none();
         }
         self.depth += 1;

@@ -16,6 +16,8 @@ struct Shell<'f, 'a, 's> {
     /// Fills the holes of `source`, one after the other.
     hole: Option<Value>,
     depth: usize,
+    /// Inside something that may not run.
+    conditional: usize,
 }
 
 /// Runs shell text; `holes` is what the unknown parts of it hold.
@@ -28,7 +30,7 @@ pub(crate) fn run_text(flow: &mut Flow<'_>, text: &str, holes: Option<&Value>) -
         return Value::default();
     };
     let hole = holes.map(|h| Value { texts: Vec::new(), ..h.clone() });
-    let mut shell = Shell { flow, source: &prepared, hole, depth: 0 };
+    let mut shell = Shell { flow, source: &prepared, hole, depth: 0, conditional: 0 };
     shell.run(tree.root_node(), &Value::default())
 }
 
@@ -79,6 +81,7 @@ impl<'s> Shell<'_, '_, 's> {
     /// Runs a node and returns what it prints.
     fn run(&mut self, node: Node<'_>, stdin: &Value) -> Value {
         if self.depth > MAX_NESTING {
+            self.flow.lose("is nested deeper than is followed");
             return Value::default();
         }
         self.depth += 1;
@@ -107,8 +110,22 @@ impl<'s> Shell<'_, '_, 's> {
                     (true, Some(before)) => Value::concat(&[before.clone(), value], ""),
                     _ => value,
                 };
-                self.flow.set(&name, value);
+                if self.conditional > 0 {
+                    self.flow.maybe(&name, value);
+                } else {
+                    self.flow.set(&name, value);
+                }
                 Value::default()
+            }
+            "if_statement" | "while_statement" | "case_statement" | "list" => {
+                self.conditional += 1;
+                let mut out = Value::default();
+                for child in children(node) {
+                    let printed = self.run(child, stdin);
+                    out.join(&printed);
+                }
+                self.conditional -= 1;
+                out
             }
             "for_statement" => {
                 let name =
@@ -323,6 +340,26 @@ impl<'s> Shell<'_, '_, 's> {
                 }
             }
         }
+        let at = line(node);
+        // A command that may be one of several: each is run.
+        let names = argv.first().map(|v| v.texts.clone()).unwrap_or_default();
+        if names.len() < 2 {
+            return self.invoke(argv, &input, at);
+        }
+        let mut out = Value::default();
+        for name in names {
+            let mut argv = argv.clone();
+            if let Some(first) = argv.first_mut() {
+                first.texts = vec![name];
+            }
+            let printed = self.invoke(argv, &input, at);
+            out.join(&printed);
+        }
+        out
+    }
+
+    /// Runs words that are known as far as they will be.
+    fn invoke(&mut self, mut argv: Vec<Value>, input: &Value, at: u32) -> Value {
         if let Some(text) =
             argv.first().and_then(Value::known).filter(|t| t.contains(' ')).map(str::to_owned)
         {
@@ -339,7 +376,6 @@ impl<'s> Shell<'_, '_, 's> {
             split.extend(argv.drain(1..));
             argv = split;
         }
-        let at = line(node);
         if let Some(body) =
             argv.first().and_then(Value::known).and_then(|n| self.flow.functions.get(n)).cloned()
         {
@@ -348,7 +384,7 @@ impl<'s> Shell<'_, '_, 's> {
             }
             return self.flow.nested(at, |flow| run_text(flow, &body, None));
         }
-        command::run(self.flow, &argv, &input, at)
+        command::run(self.flow, &argv, input, at)
     }
 
     /// What a word expands to.

@@ -55,7 +55,9 @@ pub(crate) const HOLE: char = '\u{FFFC}';
 /// Longest constant text that is followed.
 pub(crate) const MAX_TEXT: usize = 96 << 10;
 const MAX_ALTERNATIVES: usize = 4;
-const MAX_SOURCES: usize = 6;
+const MAX_SOURCES: usize = 24;
+/// The last source of a value that has more than can be kept.
+pub(crate) const MORE_SOURCES: &str = "…";
 
 /// What is known of a value.
 #[derive(Debug, Clone, Default)]
@@ -99,11 +101,17 @@ impl Value {
 
     pub(crate) fn label(&mut self, labels: Labels, source: &str) {
         self.labels = self.labels.with(labels);
-        if !source.is_empty()
-            && self.sources.len() < MAX_SOURCES
-            && !self.sources.iter().any(|s| s == source)
-        {
-            self.sources.push(source.to_owned());
+        self.source(source);
+    }
+
+    fn source(&mut self, source: &str) {
+        if source.is_empty() || self.sources.iter().any(|s| s == source) {
+            return;
+        }
+        match self.sources.len() {
+            len if len < MAX_SOURCES => self.sources.push(source.to_owned()),
+            MAX_SOURCES => self.sources.push(MORE_SOURCES.to_owned()),
+            _ => {}
         }
     }
 
@@ -111,9 +119,7 @@ impl Value {
     pub(crate) fn taint(&mut self, other: &Value) {
         self.labels = self.labels.with(other.labels);
         for source in &other.sources {
-            if self.sources.len() < MAX_SOURCES && !self.sources.contains(source) {
-                self.sources.push(source.clone());
-            }
+            self.source(source);
         }
     }
 

@@ -1,0 +1,163 @@
+//! Code in documents: fences and spans, which the agent may run.
+
+use crate::code::{self, flow::Flow};
+use crate::content::Content;
+use crate::judge::{Judge, Place};
+use crate::markdown::{self, Document, Kind};
+use crate::purpose::Purpose;
+use crate::report::{Capabilities, Findings};
+use crate::text;
+
+/// Code in a document: fences in order share one state, spans are read one by one.
+pub(crate) fn fences<'a>(
+    content: &'a Content,
+    purpose: &'a Purpose,
+    path: &'a str,
+    document: &Document,
+    samples: bool,
+    findings: &mut Findings<'a>,
+    capabilities: &mut Capabilities,
+) {
+    let mut shell = Flow::new(content, 0);
+    for block in &document.blocks {
+        let sample =
+            samples || document.sections.get(block.section).is_some_and(|s| s.about_attacks);
+        if block.kind == Kind::Code {
+            let named = code::language_named(&block.language);
+            let Some(language) = named.or_else(|| guess(&block.text)) else { continue };
+            if !code::telling(language, &block.text) {
+                continue;
+            }
+            let mut own;
+            let flow = if language == code::Language::Shell {
+                &mut shell
+            } else {
+                own = Flow::new(content, 0);
+                &mut own
+            };
+            flow.offset = block.line.saturating_sub(1);
+            flow.fuel = flow.fuel.max(5_000);
+            if named.is_some() {
+                code::analyse(flow, language, &block.text);
+            } else {
+                code::guessed(flow, language, &block.text);
+            }
+            Judge {
+                content,
+                purpose,
+                findings,
+                capabilities,
+                file: path,
+                place: Place::Document,
+                sample,
+            }
+            .judge(flow);
+        } else if block.text.contains('`') {
+            // A table of a security tool lists what it looks for.
+            let sample = sample || block.kind == Kind::Table && purpose.security();
+            for (at, span) in markdown::spans(&block.text) {
+                let commands = span.len() > 8 && span.contains(' ');
+                let first = span.split_whitespace().next().unwrap_or("");
+                if !commands || !starts_command(first) {
+                    continue;
+                }
+                shell.offset = (block.line + text::line_of(&block.text, at)).saturating_sub(2);
+                code::analyse(&mut shell, code::Language::Shell, span);
+                Judge {
+                    content,
+                    purpose,
+                    findings,
+                    capabilities,
+                    file: path,
+                    place: Place::Document,
+                    sample,
+                }
+                .judge(&mut shell);
+            }
+        }
+    }
+}
+
+const COMMANDS: &[&str] = &[
+    "curl",
+    "wget",
+    "bash",
+    "sh",
+    "zsh",
+    "sudo",
+    "python",
+    "python3",
+    "node",
+    "npm",
+    "npx",
+    "pip",
+    "pip3",
+    "echo",
+    "cat",
+    "eval",
+    "export",
+    "cd",
+    "git",
+    "brew",
+    "apt",
+    "apt-get",
+    "powershell",
+    "iex",
+    "irm",
+    "iwr",
+    "nc",
+    "tar",
+    "zip",
+    "chmod",
+    "rm",
+    "cp",
+    "mv",
+    "base64",
+    "openssl",
+    "osascript",
+    "crontab",
+    "source",
+    "ssh",
+    "scp",
+    "rsync",
+    "env",
+    "printenv",
+    "security",
+    "xattr",
+    "spctl",
+    "find",
+    "openclaw",
+    "clawhub",
+    "claude",
+    "docker",
+    "uv",
+    "uvx",
+    "bun",
+    "deno",
+    "go",
+    "cargo",
+    "printf",
+    "tee",
+    "launchctl",
+    "systemctl",
+    "screencapture",
+    "nohup",
+];
+
+fn starts_command(word: &str) -> bool {
+    COMMANDS.contains(&word) || word.starts_with("$(") || word.starts_with("./")
+}
+
+/// The language of a fence that does not say, or says something else: its label is the author's.
+fn guess(text: &str) -> Option<code::Language> {
+    let shell = text.lines().take(40).any(|line| {
+        let line = line.trim_start().trim_start_matches("$ ");
+        line.split_whitespace().next().is_some_and(starts_command)
+    });
+    if shell {
+        return Some(code::Language::Shell);
+    }
+    let python = text.contains("import ")
+        && (text.contains("def ") || text.contains("requests.") || text.contains("os."));
+    python.then_some(code::Language::Python)
+}
