@@ -3,19 +3,22 @@
 //! Exit codes of `scan`: 0 allow, 1 warn, 2 block, 3 it could not be done. The other subcommands
 //! use the ordinary ones.
 
+mod cell;
 mod child;
 mod gate;
 mod load;
 mod lock;
 mod render;
 mod sbom;
+mod tools;
 
+use cell::Confinement;
 use child::Scanner;
 use load::Folder;
 use lock::{Entry, Lock, Standing, Status};
 use render::Scanned;
 use seawall_scan::{Capabilities, Content, Finding, Report, Verdict};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,6 +48,8 @@ enum Command {
     Verify(FoldersArgs),
     /// Move skills that are not exactly what was approved out of these folders.
     Quarantine(QuarantineArgs),
+    /// Compare what an MCP server offers with what was approved.
+    Tools(ToolsArgs),
     /// Write a CycloneDX list of skills, plugins and MCP servers.
     Sbom(SbomArgs),
     /// The scanning process itself: bytes in, reports out.
@@ -82,6 +87,9 @@ struct ScanArgs {
     /// Show every finding and all capabilities.
     #[arg(long, short)]
     verbose: bool,
+    /// Fail where the scanning process cannot be confined in full.
+    #[arg(long)]
+    confined_only: bool,
 }
 
 #[derive(clap::Args)]
@@ -91,6 +99,9 @@ struct GateArgs {
     /// Block whatever was not approved by a person, even when nothing speaks against it.
     #[arg(long)]
     require_approval: bool,
+    /// Block where the scanning process cannot be confined in full.
+    #[arg(long)]
+    confined_only: bool,
 }
 
 #[derive(clap::Args)]
@@ -149,6 +160,25 @@ struct QuarantineArgs {
 }
 
 #[derive(clap::Args)]
+struct ToolsArgs {
+    #[command(flatten)]
+    lock: LockArg,
+    /// The server's name in the gateway's configuration.
+    server: String,
+    /// Its answer to `tools/list` as JSON; standard input when not given.
+    list: Option<PathBuf>,
+    /// Approve the list exactly as it is.
+    #[arg(long)]
+    approve: bool,
+    /// Why.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Approve although the scanner blocks a description. Needs a reason.
+    #[arg(long, requires = "reason")]
+    despite_block: bool,
+}
+
+#[derive(clap::Args)]
 struct SbomArgs {
     /// Skills, plugins, or folders of them.
     #[arg(required = true)]
@@ -163,7 +193,9 @@ const FAILED: u8 = 3;
 pub(crate) fn run(args: &Args) -> ExitCode {
     let result = match &args.command {
         Command::Scan(args) => scan(args),
-        Command::InstallPolicy(args) => return gate::run(&args.lock.path(), args.require_approval),
+        Command::InstallPolicy(args) => {
+            return gate::run(&args.lock.path(), args.require_approval, args.confined_only);
+        }
         Command::Approve(args) => decide(args, Status::Approved),
         Command::Deny(args) => decide(args, Status::Denied),
         Command::List(args) => list(args),
@@ -171,6 +203,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Command::Lock(args) => lock_all(args),
         Command::Verify(args) => verify(args),
         Command::Quarantine(args) => quarantine(args),
+        Command::Tools(args) => tools(args),
         Command::Sbom(args) => write_sbom(args),
         Command::ScanChild => return child::run(),
     };
@@ -256,7 +289,7 @@ fn look(scanner: &mut Scanner, path: &Path) -> (Option<Folder>, Report, bool) {
 }
 
 fn scan(args: &ScanArgs) -> Outcome {
-    let mut scanner = Scanner::default();
+    let mut scanner = Scanner::new(args.confined_only);
     let mut all = Vec::new();
     let mut worst = 0;
     let text_content = if args.json { None } else { Some(content()?) };
@@ -271,6 +304,12 @@ fn scan(args: &ScanArgs) -> Outcome {
         } else {
             print(&render::text(text_content, &scanned, args.verbose))?;
         }
+    }
+    if let Some(Confinement::Partial(why)) = scanner.confinement() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "seawall skill: the scanner had no jail of its own: {why}. A skill that takes it over can read what you can read"
+        );
     }
     if args.sarif {
         print(&format!("{:#}\n", render::sarif(content()?, &all)))?;
@@ -514,6 +553,69 @@ fn quarantine(args: &QuarantineArgs) -> Outcome {
         ))?;
     }
     Ok(code)
+}
+
+/// Exit code 0: as approved. 1: held.
+fn tools(args: &ToolsArgs) -> Outcome {
+    let mut text = String::new();
+    let input: Box<dyn std::io::Read> = match &args.list {
+        None => Box::new(std::io::stdin().lock()),
+        Some(path) => Box::new(
+            std::fs::File::open(path)
+                .map_err(|e| format!("`{}` could not be read: {e}", path.display()))?,
+        ),
+    };
+    input.take(tools::MAX_LIST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > tools::MAX_LIST {
+        return Err(format!("a list of tools longer than {} MiB", tools::MAX_LIST >> 20).into());
+    }
+    let now = tools::parse(&text).map_err(|e| format!("the list of tools: {e}"))?;
+    let path = args.lock.path();
+    let mut lock = Lock::read(&path)?;
+    let (server, hash) = (&args.server, tools::hash(&now));
+    let pinned = lock.mcp.get(server);
+    if pinned.is_some_and(|p| p.hash == hash) && !args.approve {
+        print(&format!("approved {server} {hash}\n"))?;
+        return Ok(0);
+    }
+    let empty = std::collections::BTreeMap::new();
+    let before = pinned.map_or(&empty, |p| &p.tools);
+    let shown: String = tools::changes(before, &now)
+        .join("\n")
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' { '\u{FFFD}' } else { c })
+        .take(64 << 10)
+        .collect();
+    print(&format!("{shown}\n"))?;
+    let report = Scanner::default().scan(&tools::document(server, &now))?;
+    if report.verdict > Verdict::Allow {
+        let scanned = Scanned { path: server.clone(), report: report.clone() };
+        print(&render::text(content().ok(), &scanned, false))?;
+    }
+    if !args.approve {
+        let word = if pinned.is_some() { "differs from what was approved" } else { "is new" };
+        print(&format!(
+            "held: {server} {word}. To approve it as it is: seawall skill tools {server} --approve\n"
+        ))?;
+        return Ok(1);
+    }
+    if report.verdict == Verdict::Block && !args.despite_block {
+        return Err(format!(
+            "a description of `{server}` is blocked. To approve it all the same: --despite-block --reason TEXT"
+        )
+        .into());
+    }
+    let pin = tools::Pin {
+        hash: hash.clone(),
+        tools: now,
+        by: who(),
+        at: jiff::Timestamp::now().as_second(),
+        reason: args.reason.clone(),
+    };
+    lock.mcp.insert(server.clone(), pin);
+    lock.write(&path)?;
+    print(&format!("approved {server} {hash}\n"))?;
+    Ok(0)
 }
 
 fn write_sbom(args: &SbomArgs) -> Outcome {

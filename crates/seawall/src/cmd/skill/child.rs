@@ -1,14 +1,16 @@
-//! Scanning happens in a child that has no environment, no folder of its own, no network use and
-//! nothing to write: it gets bytes on standard input and answers with a report on standard output.
+//! Scanning happens in a child that gets bytes on standard input and answers with a report on
+//! standard output, and that nothing else can be got from: no environment, no file of the user's,
+//! no network, no program to start, nothing to write ([`super::cell`]).
 //!
 //! A skill that crashes or stalls the scanner takes the child with it, and is reported as not
 //! scanned; it never passes.
 
+use super::cell::{self, Cell, Confinement};
 use super::load::{Folder, Unread};
 use seawall_scan::{Refusal, Report, Tree, scan};
 use serde::{Deserialize, Serialize};
-use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
-use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::io::{BufRead as _, BufReader, BufWriter, PipeReader, PipeWriter, Read as _, Write as _};
+use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -37,64 +39,83 @@ pub(crate) enum ScanError {
     Died,
     #[error("the scanner took longer than {} s", DEADLINE.as_secs())]
     Late,
+    #[error(
+        "the scanner cannot be confined in full here: {0}. Without --confined-only it scans all the same"
+    )]
+    Unconfined(String),
+}
+
+struct Running {
+    cell: Cell,
+    input: BufWriter<PipeWriter>,
+    answers: Receiver<Option<String>>,
 }
 
 /// A running child, started again after a failure.
 #[derive(Default)]
 pub(crate) struct Scanner {
-    child: Option<(Child, BufWriter<ChildStdin>, Receiver<Option<String>>)>,
+    running: Option<Running>,
+    confined_only: bool,
 }
 
 impl Scanner {
-    fn start(&mut self) -> Result<(), ScanError> {
-        if self.child.is_some() {
-            return Ok(());
-        }
-        let program = std::env::current_exe().map_err(ScanError::Start)?;
-        let mut child = Command::new(program)
-            .args(["skill", "scan-child"])
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(ScanError::Start)?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(ScanError::Died);
-        };
-        let (send, receive) = channel();
-        std::thread::spawn(move || {
-            let mut reader = BufReader::new(stdout);
-            loop {
-                let mut line = String::new();
-                // A report is bounded by the number and length of findings; this is ample.
-                let ended = match (&mut reader).take(16 << 20).read_line(&mut line) {
-                    Ok(0) | Err(_) => true,
-                    Ok(_) => false,
-                };
-                let sent = send.send(if ended { None } else { Some(line) });
-                if ended || sent.is_err() {
-                    return;
-                }
+    /// With `confined_only` it refuses to scan where the child cannot be confined in full.
+    pub(crate) fn new(confined_only: bool) -> Self {
+        Self { running: None, confined_only }
+    }
+
+    fn start(&mut self) -> Result<&mut Running, ScanError> {
+        if self.running.is_none() {
+            let (theirs, input) = std::io::pipe().map_err(ScanError::Start)?;
+            let (output, ours) = std::io::pipe().map_err(ScanError::Start)?;
+            let cell = Cell::start(theirs, ours).map_err(ScanError::Start)?;
+            if let (true, Confinement::Partial(why)) = (self.confined_only, cell.confinement()) {
+                return Err(ScanError::Unconfined(why.clone()));
             }
-        });
-        self.child = Some((child, BufWriter::new(stdin), receive));
-        Ok(())
+            self.running =
+                Some(Running { cell, input: BufWriter::new(input), answers: read_answers(output) });
+        }
+        self.running.as_mut().ok_or(ScanError::Died)
+    }
+
+    /// What holds the child; known once it has scanned something.
+    pub(crate) fn confinement(&self) -> Option<&Confinement> {
+        self.running.as_ref().map(|r| r.cell.confinement())
     }
 
     /// Scans one skill.
     pub(crate) fn scan(&mut self, folder: &Folder) -> Result<Report, ScanError> {
-        self.start()?;
-        let answer = self.exchange(folder);
+        let answer = self.start().and_then(|running| running.exchange(folder));
         if answer.is_err() {
-            self.stop();
+            // Dropping it kills it.
+            self.running = None;
         }
         answer
     }
+}
 
+fn read_answers(output: PipeReader) -> Receiver<Option<String>> {
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(output);
+        loop {
+            let mut line = String::new();
+            // A report is bounded by the number and length of findings; this is ample.
+            let ended = match (&mut reader).take(16 << 20).read_line(&mut line) {
+                Ok(0) | Err(_) => true,
+                Ok(_) => false,
+            };
+            let sent = send.send(if ended { None } else { Some(line) });
+            if ended || sent.is_err() {
+                return;
+            }
+        }
+    });
+    receive
+}
+
+impl Running {
     fn exchange(&mut self, folder: &Folder) -> Result<Report, ScanError> {
-        let Some((_, stdin, answers)) = &mut self.child else { return Err(ScanError::Died) };
         let header = Header {
             name: folder.name.clone(),
             publisher: None,
@@ -106,60 +127,38 @@ impl Scanner {
             unread: folder.unread.clone(),
         };
         let header = serde_json::to_string(&header).map_err(|_| ScanError::Died)?;
-        let write = |stdin: &mut BufWriter<ChildStdin>| -> std::io::Result<()> {
-            writeln!(stdin, "{header}")?;
-            for file in &folder.files {
-                stdin.write_all(&file.bytes)?;
+        let (cell, input, answers) = (&mut self.cell, &mut self.input, &self.answers);
+        std::thread::scope(|scope| {
+            // A child that does not read must not hold us: it is killed when it is late, and the
+            // write fails.
+            let write = scope.spawn(move || -> std::io::Result<()> {
+                writeln!(input, "{header}")?;
+                for file in &folder.files {
+                    input.write_all(&file.bytes)?;
+                }
+                input.flush()
+            });
+            let answer = answers.recv_timeout(DEADLINE);
+            if !matches!(answer, Ok(Some(_))) {
+                cell.kill();
             }
-            stdin.flush()
-        };
-        // The child reads everything before it looks at anything, so this cannot deadlock.
-        write(stdin).map_err(|_| ScanError::Died)?;
-        match answers.recv_timeout(DEADLINE) {
-            Ok(Some(line)) => serde_json::from_str(&line).map_err(|_| ScanError::Died),
-            Ok(None) => Err(ScanError::Died),
-            Err(_) => Err(ScanError::Late),
-        }
-    }
-
-    fn stop(&mut self) {
-        if let Some((mut child, _, _)) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Drop for Scanner {
-    fn drop(&mut self) {
-        if let Some((mut child, stdin, _)) = self.child.take() {
-            drop(stdin);
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// Takes away what the child could misuse, before it reads a byte.
-fn confine() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let limit = |value: u64| Rlimit { current: Some(value), maximum: Some(value) };
-    for (resource, value) in [
-        // Bytes written to a file: none. Standard output is a pipe.
-        (Resource::Fsize, 0),
-        (Resource::Core, 0),
-        (Resource::Nofile, 16),
-        // Address space: thread stacks and mappings are far larger than what is used.
-        (Resource::As, 2 << 30),
-        (Resource::Cpu, 60),
-    ] {
-        let _ = setrlimit(resource, limit(value));
+            if !matches!(write.join(), Ok(Ok(()))) && answer.is_ok() {
+                return Err(ScanError::Died);
+            }
+            match answer {
+                Ok(Some(line)) => serde_json::from_str(&line).map_err(|_| ScanError::Died),
+                Ok(None) => Err(ScanError::Died),
+                Err(_) => Err(ScanError::Late),
+            }
+        })
     }
 }
 
 /// The child's own main.
 pub(crate) fn run() -> ExitCode {
-    confine();
+    if cell::limit_self().is_err() {
+        return ExitCode::from(3);
+    }
     let mut input = BufReader::new(std::io::stdin().lock());
     let mut output = std::io::stdout().lock();
     loop {

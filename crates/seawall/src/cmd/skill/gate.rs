@@ -104,8 +104,8 @@ fn shown(finding: &Finding) -> ResponseFinding {
 }
 
 /// Answers one request.
-pub(crate) fn run(lock: &Path, require_approval: bool) -> ExitCode {
-    let response = decide(lock, require_approval);
+pub(crate) fn run(lock: &Path, require_approval: bool, confined_only: bool) -> ExitCode {
+    let response = decide(lock, require_approval, confined_only);
     match serde_json::to_string(&response) {
         Ok(text) => {
             let mut out = std::io::stdout().lock();
@@ -119,7 +119,7 @@ pub(crate) fn run(lock: &Path, require_approval: bool) -> ExitCode {
     }
 }
 
-fn decide(lock_path: &Path, require_approval: bool) -> Response {
+fn decide(lock_path: &Path, require_approval: bool, confined_only: bool) -> Response {
     let mut text = String::new();
     if let Err(error) = std::io::stdin().lock().take(MAX_REQUEST + 1).read_to_string(&mut text) {
         return Response::block(format!("Seawall could not read the install request: {error}"));
@@ -169,7 +169,8 @@ fn decide(lock_path: &Path, require_approval: bool) -> Response {
         Ok(folder) => folder,
         Err(error) => return Response::block(error.to_string()),
     };
-    let report = match Scanner::default().scan(&folder) {
+    let mut scanner = Scanner::new(confined_only);
+    let report = match scanner.scan(&folder) {
         Ok(report) => report,
         Err(error) => {
             return Response::block(format!(

@@ -1,8 +1,10 @@
 //! The lockfile: which skills were approved, exactly as they were, by whom.
 
 use super::load::Folder;
+use super::tools::Pin;
 use seawall_scan::{Capabilities, Verdict};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
@@ -51,11 +53,14 @@ pub(crate) struct Entry {
 pub(crate) struct Lock {
     pub(crate) version: u32,
     pub(crate) skills: BTreeMap<String, Entry>,
+    /// MCP servers by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) mcp: BTreeMap<String, Pin>,
 }
 
 impl Default for Lock {
     fn default() -> Self {
-        Self { version: 1, skills: BTreeMap::new() }
+        Self { version: 1, skills: BTreeMap::new(), mcp: BTreeMap::new() }
     }
 }
 
@@ -184,7 +189,9 @@ pub(crate) fn keep(lock: &Path, folder: &Folder) -> Result<(), LockError> {
     let dir = store_dir(lock);
     let failed = |source| LockError::Write { path: dir.clone(), source };
     fs::create_dir_all(&dir).map_err(failed)?;
-    for (file, digest) in folder.files.iter().zip(folder.digests().values()) {
+    let digests = folder.digests();
+    for file in &folder.files {
+        let Some(digest) = digests.get(&file.path) else { continue };
         let target = dir.join(digest);
         if file.bytes.len() <= MAX_KEPT && !file.bytes.contains(&0) && !target.exists() {
             fs::write(&target, &file.bytes).map_err(failed)?;
@@ -197,5 +204,7 @@ pub(crate) fn keep(lock: &Path, folder: &Folder) -> Result<(), LockError> {
 pub(crate) fn kept(lock: &Path, digest: &str) -> Option<String> {
     // A digest from the lock is a file name here: only hex may be one.
     digest.bytes().all(|b| b.is_ascii_hexdigit()).then_some(())?;
-    fs::read_to_string(store_dir(lock).join(digest)).ok()
+    let text = fs::read_to_string(store_dir(lock).join(digest)).ok()?;
+    // A copy that was changed since would show another difference than there is.
+    (hex::encode(Sha256::digest(text.as_bytes())) == digest).then_some(text)
 }
