@@ -102,16 +102,15 @@ async fn rounds(args: &Args) -> Result<(), String> {
     target::fresh()?;
     outside.agent_socket(&target::agent_socket())?;
     fs::create_dir_all(home::workspace().join("storm")).map_err(|e| e.to_string())?;
-    let mark = "import sys\nopen('storm/' + sys.argv[1], 'w').write('done\\n')\n";
-    fs::write(home::workspace().join("mark.py"), mark).map_err(|e| e.to_string())?;
     let mut running = Running::start(Target::Seawall).await?;
     let mut log = Log::default();
     let mut hits: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut said = String::new();
     for round in 0..args.rounds {
         let scene = connect(&mut running, &model, &outside).await?;
         let steps = (0..CALLS)
             .map(|n| {
-                let command = format!("sleep 0.1; python3 mark.py {round}-{n}; sleep 0.1");
+                let command = format!("sleep 0.1; echo done > storm/{round}-{n}; sleep 0.1");
                 call("exec", json!({ "command": command }))
             })
             .collect();
@@ -131,7 +130,11 @@ async fn rounds(args: &Args) -> Result<(), String> {
         // Either the turn comes to its end, or the gateway it ran in is gone.
         let ends = if victim.0 == "gateway" { GATEWAY_GONE } else { TURN };
         let begun = std::time::Instant::now();
-        let ended = tokio::time::timeout(ends, model.finished(&name)).await.is_ok();
+        let played = tokio::time::timeout(ends, model.finished(&name)).await;
+        let ended = played.is_ok();
+        if let Some(result) = played.ok().and_then(|played| played.results.last().cloned()) {
+            said = result;
+        }
         log.check().await.map_err(|e| format!("round {round}, {} killed: {e}", victim.0))?;
         eprintln!(
             "round {round}: {} killed, the turn {} after {:.1} s",
@@ -152,7 +155,10 @@ async fn rounds(args: &Args) -> Result<(), String> {
     }
     // A storm in which hardly a call runs holds for nothing.
     if calls < args.rounds as usize {
-        return Err(format!("only {calls} calls ran in {} rounds", args.rounds));
+        return Err(format!(
+            "only {calls} calls ran in {} rounds; the last one said: {said}",
+            args.rounds
+        ));
     }
     println!(
         "{} kills ({hits:?}): {calls} calls ran, each with an allow before it; {events} events, none lost; the chain holds",

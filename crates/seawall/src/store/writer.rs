@@ -77,7 +77,7 @@ impl Store {
         let (queue, receiver) = mpsc::channel(QUEUE);
         let writer = std::thread::Builder::new()
             .name("event-log".into())
-            .spawn(move || Writer { connection, key, head, signed: 0 }.run(receiver))
+            .spawn(move || Writer { connection, key, head, signed: None }.run(receiver))
             .map_err(|e| StoreError::Key(format!("cannot start the writer thread: {e}")))?;
         Ok(Self { queue, writer: Mutex::new(Some(writer)) })
     }
@@ -150,7 +150,7 @@ struct Writer {
     key: LogKey,
     head: Head,
     /// Row of the newest checkpoint of this run.
-    signed: u64,
+    signed: Option<u64>,
 }
 
 impl Writer {
@@ -172,10 +172,12 @@ impl Writer {
             if !batch.is_empty() {
                 self.commit(&mut batch);
             }
-            if self.head.seq >= self.signed + CHECKPOINT_EVERY
-                || (stop && self.head.seq > self.signed)
-            {
-                self.checkpoint();
+            let due = self.signed.is_some_and(|at| self.head.seq >= at + CHECKPOINT_EVERY);
+            if due || (stop && self.head.seq > self.signed.unwrap_or(0)) {
+                match checkpoint(&self.connection, &self.key, &self.head) {
+                    Ok(()) => self.signed = Some(self.head.seq),
+                    Err(e) => tracing::error!(error = %e, "checkpoint not written"),
+                }
             }
         }
     }
@@ -187,6 +189,7 @@ impl Writer {
         match written {
             Ok(()) => {
                 self.head = head;
+                self.signed.get_or_insert(self.head.seq);
                 for (seq, (_, reply)) in (first..).zip(batch.drain(..)) {
                     let _ = reply.send(Ok(seq));
                 }
@@ -231,27 +234,31 @@ impl Writer {
                 ])?;
             }
         }
+        // With the first events of a run: no moment at which it is killed leaves a log that nobody
+        // signed.
+        if self.signed.is_none() {
+            checkpoint(&transaction, &self.key, head)?;
+        }
         transaction.commit()
     }
+}
 
-    fn checkpoint(&mut self) {
-        let time_ms = crate::clock::now_ms();
-        let signature = self.key.sign(self.head.seq, time_ms, &self.head.hash);
-        let done = self.connection.execute(
+/// Signs the head of the chain.
+fn checkpoint(connection: &Connection, key: &LogKey, head: &Head) -> Result<(), rusqlite::Error> {
+    let time_ms = crate::clock::now_ms();
+    let signature = key.sign(head.seq, time_ms, &head.hash);
+    connection
+        .execute(
             "INSERT OR REPLACE INTO checkpoints(seq,time_ms,hash,key,signature) VALUES (?1,?2,?3,?4,?5)",
             params![
-                self.head.seq.cast_signed(),
+                head.seq.cast_signed(),
                 time_ms.cast_signed(),
-                self.head.hash.as_slice(),
-                self.key.public().as_slice(),
+                head.hash.as_slice(),
+                key.public().as_slice(),
                 signature.as_slice()
             ],
-        );
-        match done {
-            Ok(_) => self.signed = self.head.seq,
-            Err(e) => tracing::error!(error = %e, "checkpoint not written"),
-        }
-    }
+        )
+        .map(drop)
 }
 
 /// The event as the JSON that is stored and hashed.
@@ -323,6 +330,19 @@ mod tests {
         let report = Reader::open(&dir.path().join("events.db")).unwrap().verify().unwrap();
         assert_eq!((report.rows, report.signed_to), (200, 200));
         assert_eq!(report.fault, None);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_killed_after_its_first_event_is_signed() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = store(dir.path());
+        log.append(event(1)).await.unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["events.db", "events.db-wal", "log.pub"] {
+            std::fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let report = Reader::open(&copy.path().join("events.db")).unwrap().verify().unwrap();
+        assert_eq!((report.signed_to, report.fault), (1, None));
     }
 
     #[tokio::test]
