@@ -443,11 +443,15 @@ impl<'a> Judge<'a> {
         let class = paths::classify(path, &self.workspace, &settings.places);
         if matches!(class, PathClass::Outside | PathClass::Persistence | PathClass::State) {
             let writes = matches!(verb, Verb::Write | Verb::Delete);
-            let listed = settings
-                .write_folders
-                .iter()
-                .chain(settings.read_folders.iter().filter(|_| !writes))
-                .any(|folder| paths::below(path, folder));
+            // The narrowest folder counts: one that may be read lies as it is in one that may be
+            // written.
+            let write = settings.write_folders.iter().map(|folder| (folder, true));
+            let read = settings.read_folders.iter().map(|folder| (folder, false));
+            let listed = write
+                .chain(read)
+                .filter(|(folder, _)| paths::below(path, folder))
+                .max_by_key(|(folder, write)| (folder.len(), *write))
+                .is_some_and(|(_, write)| write || !writes);
             if listed && class == PathClass::Outside {
                 return PathClass::Workspace;
             }

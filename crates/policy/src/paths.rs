@@ -162,6 +162,7 @@ const IDENTITY_FILES: &[&str] = &[
     "agents.md",
     "identity.md",
     "user.md",
+    "boot.md",
     "bootstrap.md",
     "heartbeat.md",
     "tools.md",
@@ -285,9 +286,9 @@ pub fn classify(path: &str, workspace: &str, places: &Places) -> PathClass {
         return PathClass::Credential;
     }
     if below(path, workspace) {
-        return in_workspace(
-            lower.get(workspace.len()..).unwrap_or(&lower).trim_start_matches('/'),
-        );
+        // Cut before it is lowered: some letters change their length.
+        let relative = path.get(workspace.len()..).unwrap_or(path).to_lowercase();
+        return in_workspace(relative.trim_start_matches('/'));
     }
     if below(path, &places.config_dir) && (name.contains("openclaw.json") || name == "config") {
         return PathClass::Config;
@@ -345,8 +346,9 @@ fn is_credential(lower: &str, name: &str) -> bool {
 
 /// `relative` is lower case, without a leading slash.
 fn in_workspace(relative: &str) -> PathClass {
-    let (first, rest) = relative.split_once('/').unwrap_or((relative, ""));
-    if rest.is_empty() && IDENTITY_FILES.contains(&first) {
+    let first = relative.split('/').next().unwrap_or(relative);
+    // Whatever follows: a name below such a file is no ordinary one.
+    if IDENTITY_FILES.contains(&first) {
         return PathClass::Identity;
     }
     // Instruction files are read from subfolders as well.
@@ -382,6 +384,8 @@ mod tests {
         assert_eq!(class("../../.ssh/id_rsa"), PathClass::Credential);
         assert_eq!(class("~/.aws/credentials"), PathClass::Credential);
         assert_eq!(class("/workspace/SOUL.md"), PathClass::Identity);
+        assert_eq!(class("SOUL.md/x"), PathClass::Identity);
+        assert_eq!(class("BOOT.md"), PathClass::Identity);
         assert_eq!(class("file:///etc/shadow"), PathClass::Credential);
         assert_eq!(class("../openclaw.json"), PathClass::Config);
         assert_eq!(class("../agents/main/agent/openclaw-agent.sqlite"), PathClass::State);

@@ -100,15 +100,22 @@ pub fn of(origin: &Origin, lineage: Option<Trust>, listed: &[String]) -> Trust {
     let kind = SessionKind::of(&origin.session_key);
     match kind {
         SessionKind::Subagent | SessionKind::Cron | SessionKind::Hook => {
+            let inherited = lineage.unwrap_or(Trust::Untrusted);
             return match (kind, &origin.requester) {
                 // Mail and webhooks are written by strangers, whoever set the hook up.
                 (SessionKind::Hook, _) => Trust::Untrusted,
-                (_, _) => lineage.unwrap_or(Trust::Untrusted),
+                // Somebody speaks in it by name: they get no more than their own.
+                (_, Some(who)) if who.sender_id.is_some() => inherited.min(named(who, listed)),
+                (_, _) => inherited,
             };
         }
         SessionKind::Main | SessionKind::Group | SessionKind::Other => {}
     }
-    let Some(requester) = &origin.requester else { return Trust::Untrusted };
+    origin.requester.as_ref().map_or(Trust::Untrusted, |who| named(who, listed))
+}
+
+/// Trust of who is named.
+fn named(requester: &seawall_model::Requester, listed: &[String]) -> Trust {
     if requester.sender_is_owner == Some(true) {
         return Trust::Owner;
     }
@@ -145,6 +152,18 @@ mod tests {
         let o = Origin { session_key: "agent:main:main".into(), ..Origin::default() };
         assert_eq!(of(&o, None, &[]), Trust::Untrusted);
         assert_eq!(of(&o, Some(Trust::Owner), &[]), Trust::Untrusted);
+    }
+
+    #[test]
+    fn who_names_somebody_elses_child_gets_no_more_than_their_own_trust() {
+        for key in ["agent:main:subagent:1", "agent:main:cron:job:run:mine"] {
+            let stranger = origin(key, Some(false), Some("eve"));
+            assert_eq!(of(&stranger, Some(Trust::Owner), &[]), Trust::Untrusted, "{key}");
+            assert_eq!(of(&stranger, Some(Trust::Owner), &["telegram:eve".into()]), Trust::Listed);
+            let owner = origin(key, Some(true), Some("ada"));
+            assert_eq!(of(&owner, Some(Trust::Owner), &[]), Trust::Owner);
+            assert_eq!(of(&owner, None, &[]), Trust::Untrusted);
+        }
     }
 
     #[test]

@@ -279,6 +279,9 @@ fn a_child_is_as_trusted_and_as_influenced_as_its_maker() {
     let tainted = parent.state.lineage(&parent.bundle, &parent.origin);
     let mut child = Session::new(listed());
     child.origin = origin("agent:main:subagent:1", false);
+    if let Some(requester) = &mut child.origin.requester {
+        requester.sender_id = None;
+    }
     check(&child, "exec", json!({"command": "ls"}), Deny);
     child.state = SessionState::inherit(clean);
     child.say("send the summary to bob@example.org");

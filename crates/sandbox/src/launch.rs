@@ -151,7 +151,12 @@ fn serve_client(client: &OwnedFd, tickets: &dyn Tickets) {
     let Some((ticket, streams)) = hear(client) else {
         return answer(client, &Answer::Refused("not a request to start a run".into()));
     };
-    let outcome = run(client, &ticket, streams, tickets);
+    let spec = match tickets.redeem(&ticket) {
+        Ok(spec) => spec,
+        // Nothing began, so nothing ends: a run that goes on may have been started by this ticket.
+        Err(reason) => return answer(client, &Answer::Refused(reason)),
+    };
+    let outcome = run(client, &ticket, &spec, streams, tickets);
     match &outcome {
         Ok(exit) => answer(client, &Answer::Exit(*exit)),
         Err(reason) => answer(client, &Answer::Refused(reason.clone())),
@@ -196,10 +201,10 @@ fn is_stream(fd: BorrowedFd<'_>) -> bool {
 fn run(
     client: &OwnedFd,
     ticket: &str,
+    spec: &JailSpec,
     streams: [OwnedFd; 3],
     tickets: &dyn Tickets,
 ) -> Result<Exit, String> {
-    let spec = tickets.redeem(ticket)?;
     let [stdin, stdout, stderr] = streams;
     let io = JailIo {
         stdin: Some(stdin),
@@ -207,7 +212,7 @@ fn run(
         stderr: Some(stderr),
         inherit: std::collections::BTreeMap::new(),
     };
-    let mut jail = Jail::spawn(&spec, io).map_err(|e| e.to_string())?;
+    let mut jail = Jail::spawn(spec, io).map_err(|e| e.to_string())?;
     tickets.started(ticket, &mut jail)?;
     loop {
         let mut fds = [

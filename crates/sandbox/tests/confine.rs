@@ -375,6 +375,11 @@ fn held_memory(world: &World) {
     assert_eq!(read(), "mine\nx\n");
     assert!(!dir.join("memory/day.md").exists() && !dir.join("skills/y").exists());
 
+    // A name below a held file releases nothing.
+    plan.released = ["MEMORY.md/x".to_owned()].into();
+    run(&run_plan(&plan).unwrap());
+    assert_eq!(read(), "mine\nx\n");
+
     // Without a write in the verdict nothing is written.
     plan.no_write = true;
     plan.argv = ["/bin/sh", "-c", "echo x > other; cat note"].map(str::to_owned).into();

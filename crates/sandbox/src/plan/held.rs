@@ -18,13 +18,24 @@ const MEMORY_FILES: &[&str] = &["MEMORY.md", "BOOTSTRAP.md"];
 /// See [`MEMORY_FILES`].
 const MEMORY_FOLDERS: &[&str] = &["memory"];
 
-/// Files that a run could bring into being, since what is not there cannot be held. Whoever
-/// started it looks afterwards.
-#[must_use]
-pub fn absent(folder: &std::path::Path) -> Vec<&'static str> {
-    let files = IDENTITY_FILES.iter().chain(MEMORY_FILES);
-    files.copied().filter(|name| folder.join(name).symlink_metadata().is_err()).collect()
-}
+/// Files that a run may not bring into being. What is not there cannot be held, so whoever starts
+/// a run looks afterwards.
+pub const UNMADE: &[&str] = &[
+    "AGENTS.md",
+    "SOUL.md",
+    "IDENTITY.md",
+    "USER.md",
+    "TOOLS.md",
+    "BOOT.md",
+    "HEARTBEAT.md",
+    "BOOTSTRAP.md",
+    // With the first Git looks for its configuration elsewhere, the second adds to it.
+    ".git/commondir",
+    ".git/config.worktree",
+];
+
+/// What is made, empty, in a workspace before a run, so that it can be held.
+pub const MADE: (&str, &str) = ("MEMORY.md", "memory");
 
 /// How much of a workspace is held.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +47,13 @@ pub(super) struct Hold<'a> {
 }
 
 impl Hold<'_> {
-    fn releases(&self, name: &str) -> bool {
-        self.released.iter().any(|path| within(path, name))
+    fn releases(&self, file: &str) -> bool {
+        self.released.contains(file)
+    }
+
+    /// A folder is released by any path in it.
+    fn releases_in(&self, folder: &str) -> bool {
+        self.released.iter().any(|path| within(path, folder))
     }
 }
 
@@ -72,7 +88,9 @@ pub(super) fn held(
     for name in files {
         match host.kind(&format!("{from}/{name}")) {
             None => {}
-            Some(Kind::File) => hold(name),
+            // A folder of such a name is nobody's, but it can be held, and a run that made it
+            // must not keep every later one from starting.
+            Some(Kind::File | Kind::Folder) => hold(name),
             Some(_) => {
                 return Err(PlanError::path(
                     "file",
@@ -83,7 +101,7 @@ pub(super) fn held(
         }
     }
     let folders = SKILLS.iter().chain(if repository { GIT_FOLDERS } else { &[] });
-    for name in MEMORY_FOLDERS.iter().filter(|name| how.memory && !how.releases(name)) {
+    for name in MEMORY_FOLDERS.iter().filter(|name| how.memory && !how.releases_in(name)) {
         if host.kind(&format!("{from}/{name}")) == Some(Kind::Folder) {
             hold(name);
         }

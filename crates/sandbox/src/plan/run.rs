@@ -32,6 +32,9 @@ pub struct RunPlan {
     pub workdir: String,
     /// Folder of the session on the host and what may be done with it; seen at `/workspace`.
     pub workspace: Option<(String, Access)>,
+    /// Paths are refused that lead elsewhere through a symbolic link: whoever named them may have
+    /// made the link.
+    pub exact: bool,
     /// The verdict authorised no write: the workspace is mounted read-only, though it may be
     /// written otherwise.
     pub no_write: bool,
@@ -148,6 +151,9 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
         let real = host
             .canonical(path)
             .map_err(|e| PlanError::path(what, path, format!("cannot be used: {e}")))?;
+        if plan.exact && real != path {
+            return Err(PlanError::path(what, path, "leads elsewhere through a symbolic link"));
+        }
         grantable(what, &real, &real_home)?;
         Ok(real)
     };
@@ -162,7 +168,7 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
             let (held, make) = held(host, &from, WORKSPACE, plan.hold())?;
             grants.extend(held);
             ensure.extend(make);
-            grants.extend(held_of_roots(plan, host, &from)?);
+            grants.extend(held_of_roots(plan, host, &from, WORKSPACE)?);
         }
         let access = if plan.no_write { Access::Ro } else { *access };
         grants.push(Grant { access, ..Grant::ro(&from).at(WORKSPACE) });
@@ -186,6 +192,9 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
         }
         if ["/usr", "/etc", "/run", "/var/run"].iter().any(|base| within(&from, base)) {
             return Err(PlanError::path("granted path", path, "belongs to the system"));
+        }
+        if *access == Access::Rw {
+            grants.extend(held_of_roots(plan, host, &from, to)?);
         }
         grants.push(Grant { access: *access, from, ..Grant::ro(to) });
     }
@@ -248,17 +257,25 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
     Ok(spec)
 }
 
-/// What workspaces hold of a folder that is granted writable, by another way than its own names.
-fn held_of_roots(plan: &RunPlan, host: &dyn Host, folder: &str) -> Result<Vec<Grant>, PlanError> {
+/// What workspaces hold of a folder that is granted writable at `to`, by another way than its own
+/// names. Nothing of theirs is released: a verdict speaks of its own session's workspace.
+fn held_of_roots(
+    plan: &RunPlan,
+    host: &dyn Host,
+    folder: &str,
+    to: &str,
+) -> Result<Vec<Grant>, PlanError> {
     let mut grants = Vec::new();
+    let hold = Hold { memory: plan.hold_memory, released: &BTreeSet::new() };
     for root in &plan.roots {
         let root = checked("workspace", root)?;
         // A root that does not exist holds nothing.
         let Ok(root) = host.canonical(root) else { continue };
-        if root == folder {
+        // The session's own folder is held under its own names.
+        if root == folder && to == WORKSPACE {
             continue;
         }
-        for hold in held(host, &root, &root, plan.hold())?.0 {
+        for hold in held(host, &root, &root, hold)?.0 {
             if within(folder, &hold.from) {
                 return Err(PlanError::path(
                     "workspace",
@@ -269,7 +286,7 @@ fn held_of_roots(plan: &RunPlan, host: &dyn Host, folder: &str) -> Result<Vec<Gr
             if let Some(rest) = hold.from.strip_prefix(folder).filter(|r| r.starts_with('/'))
                 && host.kind(&hold.from).is_some()
             {
-                grants.push(Grant::ro(&hold.from).at(&format!("{WORKSPACE}{rest}")));
+                grants.push(Grant::ro(&hold.from).at(&format!("{to}{rest}")));
             }
         }
     }

@@ -18,7 +18,7 @@ use seawall_policy::session::Lineage;
 use seawall_policy::trust::{SessionKind, Trust};
 use seawall_policy::{Bundle, Deployment, Observation, Places, SessionState};
 use serde_json::Value;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -91,7 +91,10 @@ impl Table {
         let recent = |(key, _, at): &&(String, Lineage, u64)| {
             key == parent && at.saturating_add(SPAWN_WITHIN_MS) > now_ms
         };
-        self.spawning.iter().rev().find(recent).map(|(_, lineage, _)| lineage.clone())
+        // Which of the calls it was is not told: the one with the least trust counts, the newest
+        // of those.
+        let candidates = self.spawning.iter().rev().filter(recent).map(|(_, lineage, _)| lineage);
+        candidates.min_by_key(|lineage| lineage.trust.unwrap_or_default()).cloned()
     }
 }
 
@@ -304,10 +307,14 @@ impl Engine {
                             .retain(|(_, _, at)| at.saturating_add(SCHEDULE_WITHIN_MS) > now_ms);
                         // Without a session that was just allowed to schedule, it came through the
                         // door, where only the operator adds jobs.
-                        let lineage = table.scheduling.first().map_or_else(
-                            || Lineage { trust: Some(Trust::Owner), ..Lineage::default() },
-                            |(_, lineage, _)| lineage.clone(),
-                        );
+                        let candidates = table.scheduling.iter().map(|(_, lineage, _)| lineage);
+                        let lineage = candidates
+                            .min_by_key(|lineage| lineage.trust.unwrap_or_default())
+                            .cloned()
+                            .unwrap_or_else(|| Lineage {
+                                trust: Some(Trust::Owner),
+                                ..Lineage::default()
+                            });
                         remember(table.kept.set_job(&job, Some(&lineage)));
                     }
                     "removed" => remember(table.kept.set_job(&job, None)),
@@ -438,6 +445,21 @@ impl Engine {
             .chain(read)
             .filter(|(folder, _)| Path::new(path).starts_with(folder))
             .max_by_key(|(folder, write)| (folder.len(), *write))
+    }
+
+    /// Folders that are opened, with those inside of them that may only be read.
+    pub(crate) fn with_read_only(
+        &self,
+        mut folders: BTreeMap<String, bool>,
+    ) -> BTreeMap<String, bool> {
+        let written: Vec<String> =
+            folders.iter().filter(|(_, write)| **write).map(|(folder, _)| folder.clone()).collect();
+        for inner in &self.bundle.settings().read_folders {
+            if written.iter().any(|outer| inner != outer && Path::new(inner).starts_with(outer)) {
+                folders.insert(inner.clone(), false);
+            }
+        }
+        folders
     }
 
     /// How long an allowed call may wait for its start, in milliseconds.

@@ -187,6 +187,28 @@ impl Guard {
                     let _ = self.steps.send(step);
                 }
             }
+            ToGuard::Decide { id, call_id, origin, call, .. }
+                if oversize(&call_id, &origin, &call) =>
+            {
+                let answers = answers.clone();
+                let reason =
+                    "a name or a command of this call is longer than any that OpenClaw makes";
+                let event = Event::new(now_ms(), Plane::Hook, "hook.oversize", reason)
+                    .severity(Severity::High)
+                    .decision("deny");
+                let log = Arc::clone(&self.log);
+                let answer = ToPlugin::Verdict {
+                    id,
+                    decision: Decision::Deny,
+                    reason: reason.into(),
+                    params: None,
+                    ask: None,
+                };
+                tokio::spawn(async move {
+                    let _ = log.append(event).await;
+                    send(&answers, &answer).await;
+                });
+            }
             ToGuard::Decide { id, call_id, origin, call, can_ask } => {
                 let guard = Arc::clone(self);
                 let answers = answers.clone();
@@ -279,17 +301,20 @@ impl Guard {
             return deny("the decision came too late".into());
         }
         let granted = granted(action, &verdict, &self.engine);
+        // An envelope grants nothing: the call inside is decided by itself, with its questions.
+        let envelope =
+            matches!(&action.kind, ActionKind::ToolCall(call) if call.tool == "tool_call");
         let mut ask = None;
         match verdict.decision {
             Decision::Allow | Decision::Rewrite => {
                 let command = run_of(action, &verdict);
-                if command.is_some() || changes_held(&granted) {
+                if command.is_some() || (!envelope && changes_held(&granted)) {
                     lock(&self.tickets).allow(&action.origin, granted, command, now_ms());
                 }
             }
             Decision::Ask => {
                 let command = run_of(action, &verdict);
-                if command.is_some() || changes_held(&granted) {
+                if command.is_some() || (!envelope && changes_held(&granted)) {
                     lock(&self.tickets).ask(&action.origin, granted, command, now_ms());
                 }
                 ask = Some(question(action, &verdict, self.engine.ask_ms()));
@@ -323,10 +348,25 @@ impl Guard {
     }
 }
 
+/// Longest shell text that starts: the kernel takes no longer argument.
+const MAX_COMMAND: usize = 128 * 1024 - 1;
+
+/// Longest name of a call or session that is taken. OpenClaw's have about a hundred letters.
+const MAX_NAME: usize = 1024;
+
+/// Whether names or commands are so long that keeping thousands of them would fill the memory.
+fn oversize(call_id: &str, origin: &Origin, call: &ToolCall) -> bool {
+    call_id.len() > MAX_NAME
+        || origin.session_key.len() > MAX_NAME
+        || origin.agent_id.len() > MAX_NAME
+        || call.tool.len() > MAX_NAME
+        || command_of(&call.tool, &call.params).is_some_and(|text| text.len() > MAX_COMMAND)
+}
+
 /// What the run behind an allowed call may do with files.
 fn granted(action: &Action, verdict: &seawall_model::Verdict, engine: &Engine) -> Granted {
-    let needs =
-        seawall_sandbox::plan::needs(&verdict.effects, &engine.workspace_of(&action.origin));
+    let workspace = engine.workspace_of(&action.origin);
+    let needs = seawall_sandbox::plan::needs(&verdict.effects, &workspace);
     let mut folders = std::collections::BTreeMap::new();
     for (path, access) in &needs.grants {
         if let Some((folder, may_write)) = engine.opened(path) {
@@ -338,7 +378,8 @@ fn granted(action: &Action, verdict: &seawall_model::Verdict, engine: &Engine) -
         call_id: action.call_id.clone(),
         write: needs.opaque || needs.workspace == Some(Access::Rw),
         changes: needs.changes.into_iter().take(MAX_CHANGES).collect(),
-        folders,
+        folders: engine.with_read_only(folders),
+        workspace,
     }
 }
 
@@ -353,21 +394,10 @@ fn run_of<'a>(action: &'a Action, verdict: &'a seawall_model::Verdict) -> Option
     command_of(&call.tool, verdict.params.as_ref().unwrap_or(&call.params))
 }
 
-/// The shell text of a call that will come back as a run.
+/// The shell text of a call that will come back as a run. Not of one inside an envelope: that is
+/// decided by itself, and its own call comes back.
 fn command_of<'a>(tool: &str, params: &'a serde_json::Value) -> Option<&'a str> {
-    match tool {
-        "exec" => params.get("command").and_then(serde_json::Value::as_str),
-        "tool_call" => {
-            let inner = params
-                .get("id")
-                .or_else(|| params.get("tool"))
-                .and_then(serde_json::Value::as_str)?;
-            (inner == "exec")
-                .then(|| params.get("args").and_then(|args| args.get("command")))??
-                .as_str()
-        }
-        _ => None,
-    }
+    (tool == "exec").then(|| params.get("command").and_then(serde_json::Value::as_str)).flatten()
 }
 
 fn decision_event(action: &Action, verdict: &seawall_model::Verdict) -> Event {

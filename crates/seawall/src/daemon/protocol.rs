@@ -137,6 +137,8 @@ pub(crate) struct RunOrder {
 pub(crate) struct Granted {
     /// The call.
     pub(crate) call_id: String,
+    /// The workspace that the effects were told against, as the configuration names it.
+    pub(crate) workspace: String,
     /// Whether something is written, or may be for all that is known.
     pub(crate) write: bool,
     /// Paths below the workspace that the verdict names as changed.

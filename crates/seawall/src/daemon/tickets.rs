@@ -17,7 +17,7 @@ const ASKED_FOR_MS: u64 = 600_000;
 
 /// Most allowed calls and most tickets held. A session can have a handful under way; what is
 /// older than this many is dropped first and has to be decided again.
-const MAX_HELD: usize = 4096;
+const MAX_HELD: usize = 512;
 
 struct AllowedCall {
     session_key: String,
@@ -165,7 +165,7 @@ impl Tickets {
         let at = self
             .allowed
             .iter()
-            .position(|call| {
+            .rposition(|call| {
                 call.session_key == session_key && call.command.as_deref() == Some(command)
             })
             .ok_or("this command was not allowed in this session; see `seawall events query --kind decision`")?;

@@ -8,6 +8,7 @@
 use super::OpError;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use seawall_sandbox::plan::{IDENTITY_FILES, MADE};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -130,7 +131,34 @@ impl Mounts {
                 self.pinned_folder(path, folder)?
             }
         };
-        Ok(Target { folder, name: name.to_owned() })
+        let target = Target { folder, name: name.to_owned() };
+        self.check_name(path, &target)?;
+        Ok(target)
+    }
+
+    /// What was decided is the path as it was named. A link on the way to a file that later
+    /// sessions act on makes it another.
+    fn check_name(&self, path: &Path, target: &Target<'_>) -> Result<(), OpError> {
+        let led = target.folder.logical.join(&target.name);
+        if led == path {
+            return Ok(());
+        }
+        let below = led.strip_prefix(&target.folder.mount.root).unwrap_or(&led);
+        let first = below.components().next().map(|part| part.as_os_str().to_string_lossy());
+        let acted_on = first.is_some_and(|first| {
+            IDENTITY_FILES
+                .iter()
+                .chain([&MADE.0, &MADE.1, &"BOOTSTRAP.md"])
+                .any(|name| first.eq_ignore_ascii_case(name))
+        });
+        if acted_on {
+            return Err(OpError::refused(format!(
+                "{} leads to {} by a symbolic link; name that",
+                path.display(),
+                led.display()
+            )));
+        }
+        Ok(())
     }
 
     /// A folder that is to be made; `pinned` names it as a whole.

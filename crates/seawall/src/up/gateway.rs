@@ -377,6 +377,28 @@ impl Validation {
     }
 }
 
+/// Largest `.env` that is read; real ones have some hundred bytes.
+const MAX_ENV: u64 = 1 << 20;
+
+/// A file in a folder that the gateway can write: it may be anything.
+fn read_env(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    use rustix::fs::OFlags;
+    let say = |e: io::Error| format!("cannot read `{}`: {e}", path.display());
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(say(e)),
+    };
+    let about = file.metadata().map_err(say)?;
+    if !about.is_file() || about.len() > MAX_ENV {
+        return Err(format!("`{}` is not a regular file of at most 1 MiB", path.display()));
+    }
+    let mut text = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(file, MAX_ENV), &mut text).map_err(say)?;
+    Ok(Some(text))
+}
+
 /// Asks the installed OpenClaw whether it takes a configuration. It does so in an empty state
 /// folder, since looking must not change anything.
 pub(super) fn validate(with: &Validation, config: &Value) -> Result<(), String> {
@@ -386,11 +408,8 @@ pub(super) fn validate(with: &Validation, config: &Value) -> Result<(), String> 
     let path = dir.path().join("openclaw.json");
     std::fs::write(&path, config.to_string()).map_err(|e| e.to_string())?;
     // References in the configuration are resolved from here as well.
-    match std::fs::copy(with.state_dir.join(".env"), dir.path().join(".env")) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            return Err(format!("cannot read `{}/.env`: {e}", with.state_dir.display()));
-        }
-        _ => {}
+    if let Some(text) = read_env(&with.state_dir.join(".env"))? {
+        std::fs::write(dir.path().join(".env"), text).map_err(|e| e.to_string())?;
     }
     let output = std::process::Command::new(&runtime.node)
         .arg(runtime.script())

@@ -9,7 +9,7 @@ use seawall_sandbox::launch::{Launcher, Tickets};
 use seawall_sandbox::{Exit, Jail, JailSpec};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -42,12 +42,10 @@ struct Orders {
 }
 
 /// A run that goes on.
-#[derive(Clone)]
 struct Run {
     id: String,
     session_key: String,
-    /// The session's folder and the files that are not in it and that no run may make.
-    absent: Option<(PathBuf, Vec<&'static str>)>,
+    watched: Option<appeared::Watched>,
 }
 
 impl Orders {
@@ -76,14 +74,18 @@ impl Tickets for Orders {
         self.claims
             .blocking_send(Claimed { claim, reply })
             .map_err(|_| "Seawall is stopping".to_owned())?;
-        let order = answer
+        let mut order = answer
             .blocking_recv()
             .map_err(|_| "the guard did not answer; the call must be made again".to_owned())??;
-        let spec = plan(&self.context, &order, self.slots.fetch_add(1, Ordering::Relaxed));
-        match spec {
-            Ok(spec) => {
-                let absent = appeared::watched(&order);
-                let run = Run { id: order.run, session_key: order.session_key, absent };
+        // What has to be there is made before the plan looks for it.
+        let planned = self.context.resolved(&mut order).and_then(|()| {
+            let watched = appeared::watch(&order)?;
+            let slot = self.slots.fetch_add(1, Ordering::Relaxed);
+            Ok((plan(&self.context, &order, slot)?, watched))
+        });
+        match planned {
+            Ok((spec, watched)) => {
+                let run = Run { id: order.run, session_key: order.session_key, watched };
                 self.running().entry(shown.to_owned()).or_default().push(run);
                 Ok(spec)
             }
@@ -100,13 +102,10 @@ impl Tickets for Orders {
 
     fn started(&self, shown: &str, jail: &mut Jail) -> Result<(), String> {
         if let Some(listener) = jail.take_listener("egress") {
-            let run = self.running().get(shown).and_then(|runs| runs.last()).cloned();
-            let run = run.ok_or("the run is not known")?;
-            let _ = self.news.send(News::Started {
-                run: run.id,
-                session_key: run.session_key,
-                listener: listener.into(),
-            });
+            let known = |run: &Run| (run.id.clone(), run.session_key.clone());
+            let run = self.running().get(shown).and_then(|runs| runs.last()).map(known);
+            let (run, session_key) = run.ok_or("the run is not known")?;
+            let _ = self.news.send(News::Started { run, session_key, listener: listener.into() });
         }
         Ok(())
     }
@@ -126,9 +125,7 @@ impl Tickets for Orders {
             }
             Err(why) => (126, Some(why)),
         };
-        if let Some((folder, names)) = &run.absent
-            && let Some(said) = appeared::set_aside(folder, names, &run.id)
-        {
+        if let Some(said) = run.watched.and_then(|watched| watched.set_aside(&run.id)) {
             note = Some(note.map_or_else(|| said.clone(), |note| format!("{note}; {said}")));
         }
         let _ = self.news.send(News::Ended { run: run.id, code, note });

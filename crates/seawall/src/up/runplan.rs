@@ -31,6 +31,8 @@ const WORKER: &str = "/run/seawall/bin/seawall";
 pub(super) struct RunContext {
     home: PathBuf,
     state_dir: PathBuf,
+    /// Workspaces as the configuration names them, and as they are reached.
+    named: Vec<PathBuf>,
     workspaces: Vec<PathBuf>,
     read_only: Vec<PathBuf>,
     program: PathBuf,
@@ -43,11 +45,13 @@ impl RunContext {
     pub(super) fn of(prepared: &Prepared) -> Result<Self, String> {
         let mut read_only: Vec<PathBuf> = prepared.facts.read_only.iter().cloned().collect();
         read_only.push(prepared.runtime.tree.clone());
+        // Where things are is settled before the gateway runs: it can put links in their place.
         Ok(Self {
             home: prepared.deployment.home.clone(),
-            state_dir: prepared.deployment.state_dir.clone(),
-            workspaces: prepared.facts.workspaces.values().cloned().collect(),
-            read_only,
+            state_dir: settled(&prepared.deployment.state_dir),
+            named: prepared.facts.workspaces.values().cloned().collect(),
+            workspaces: prepared.facts.workspaces.values().map(|dir| settled(dir)).collect(),
+            read_only: read_only.iter().map(|dir| settled(dir)).collect(),
             author: author(
                 &std::fs::read_to_string(prepared.deployment.home.join(".gitconfig"))
                     .unwrap_or_default(),
@@ -56,15 +60,56 @@ impl RunContext {
         })
     }
 
+    /// Puts the folders of an order in the form in which they are reached, or refuses them. From
+    /// here on a symbolic link on the way is a refusal.
+    pub(super) fn resolved(&self, order: &mut RunOrder) -> Result<(), String> {
+        let RunWhat::Tool(request) = &mut order.what else { return Ok(()) };
+        let named = request.workspace_dir.clone();
+        request.workspace_dir = self.session_folder(&named)?;
+        request.agent_workspace_dir = self.session_folder(&request.agent_workspace_dir)?;
+        // OpenClaw names skill folders that may not exist.
+        request.read_only_mounts.retain(|(from, _)| Path::new(from).exists());
+        for (from, _) in &mut request.read_only_mounts {
+            *from = self.readable(from)?;
+        }
+        if let Some(granted) = &mut order.granted {
+            let folder = Path::new(&request.workspace_dir);
+            let copy = !self.workspaces.iter().any(|dir| folder == dir);
+            // What a verdict releases is a file of its own workspace, or of the copy that the
+            // session has of it.
+            if !copy && self.settled_name(&granted.workspace).as_deref() != Some(folder) {
+                granted.changes.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn gateway_writes(&self, path: &str) -> bool {
+        let roots = self.workspaces.iter().chain(&self.named).chain([&self.state_dir]);
+        roots.into_iter().any(|root| Path::new(path).starts_with(root))
+    }
+
+    /// How a configured workspace is reached.
+    fn settled_name(&self, path: &str) -> Option<PathBuf> {
+        let wanted = Path::new(path);
+        let at = |list: &[PathBuf]| list.iter().position(|dir| dir == wanted);
+        at(&self.named)
+            .or_else(|| at(&self.workspaces))
+            .and_then(|n| self.workspaces.get(n).cloned())
+    }
+
     /// Whether the gateway may have this as the folder of a session: a configured workspace, or a
     /// copy that OpenClaw made for a sandbox.
     fn session_folder(&self, path: &str) -> Result<String, String> {
         let wanted = plain(path)?;
-        let copies = self.state_dir.join("sandboxes");
         // Not a folder below a workspace: its own read-only parts (skills) would be the root there.
-        let known = self.workspaces.iter().any(|dir| wanted == dir);
-        if known || (wanted.starts_with(&copies) && wanted != copies) {
-            Ok(path.to_owned())
+        if let Some(settled) = self.settled_name(path) {
+            return exact(&settled, path);
+        }
+        let copies = self.state_dir.join("sandboxes");
+        let real = settled(wanted);
+        if real.starts_with(&copies) && real != copies {
+            exact(&real, path)
         } else {
             Err(format!(
                 "`{path}` is not a workspace of this deployment; see `seawall config show`"
@@ -74,15 +119,33 @@ impl RunContext {
 
     /// Whether the gateway may mount this read-only into a run: skills, and what the operator gave.
     fn readable(&self, path: &str) -> Result<String, String> {
-        let wanted = plain(path)?;
+        let real = settled(plain(path)?);
         let skills = ["sandbox", "sandboxes", "skills"].map(|name| self.state_dir.join(name));
         let mut roots = self.workspaces.iter().chain(&self.read_only).chain(&skills);
-        if roots.any(|root| wanted.starts_with(root)) {
-            Ok(path.to_owned())
+        if roots.any(|root| real.starts_with(root)) {
+            exact(&real, path)
         } else {
             Err(format!("`{path}` may not be mounted into a run"))
         }
     }
+}
+
+/// A path with every link on the way resolved; what does not exist yet stays as it is.
+fn settled(path: &Path) -> PathBuf {
+    for above in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (above.canonicalize(), path.strip_prefix(above)) {
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path.to_owned()
+}
+
+/// The path as text, if it leads nowhere else now.
+fn exact(real: &Path, named: &str) -> Result<String, String> {
+    if settled(real) != real {
+        return Err(format!("`{named}` leads elsewhere through a symbolic link"));
+    }
+    real.to_str().map(str::to_owned).ok_or_else(|| format!("`{named}` is not UTF-8"))
 }
 
 /// An absolute path without `.` and `..`.
@@ -103,6 +166,12 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
         RunWhat::Mcp { name, server } => mcp(context, name, server)?,
     };
     plan.slot = slot;
+    // What the gateway can write it can replace by a link. Paths of the operator's own may well
+    // lead through one.
+    plan.exact = match &order.what {
+        RunWhat::Tool(_) => true,
+        RunWhat::Mcp { .. } => plan.grants.iter().any(|(path, _)| context.gateway_writes(path)),
+    };
     let worker =
         matches!(&order.what, RunWhat::Tool(request) if request.purpose == RunPurpose::FileWorker);
     plan.hold_memory = !worker;
@@ -143,7 +212,7 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
 }
 
 fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
-    let folder = context.session_folder(&request.workspace_dir)?;
+    let folder = request.workspace_dir.clone();
     let access = match (request.workspace_access.as_str(), request.purpose) {
         ("rw" | "none", _) => Access::Rw,
         ("ro", _) => Access::Ro,
@@ -151,14 +220,10 @@ fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
     };
     let agent = (request.workspace_access != "none"
         && request.agent_workspace_dir != request.workspace_dir)
-        .then(|| context.session_folder(&request.agent_workspace_dir))
-        .transpose()?;
+        .then(|| request.agent_workspace_dir.clone());
     let mut read_only = Vec::new();
     for (from, to) in &request.read_only_mounts {
-        // OpenClaw names skill folders that may not exist.
-        if Path::new(from).exists() {
-            read_only.push((context.readable(from)?, plain(to)?.to_string_lossy().into_owned()));
-        }
+        read_only.push((from.clone(), plain(to)?.to_string_lossy().into_owned()));
     }
     let argv = match request.purpose {
         RunPurpose::FileWorker => {
@@ -298,11 +363,13 @@ fn mcp(context: &RunContext, name: &str, server: &McpServer) -> Result<RunPlan, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::protocol::Granted;
 
     fn context() -> RunContext {
         RunContext {
             home: "/home/a".into(),
             state_dir: "/home/a/.openclaw".into(),
+            named: vec!["/home/a/ws".into()],
             workspaces: vec!["/home/a/ws".into()],
             read_only: vec!["/opt/plugins".into()],
             program: "/usr/bin/seawall".into(),
@@ -331,6 +398,86 @@ mod tests {
         }
         assert!(context.readable("/home/a/.openclaw/agents").is_err());
         assert!(context.readable("/opt/plugins/x").is_ok());
+    }
+
+    fn order(workspace: &Path, mounts: &[(&Path, &str)], granted: Option<Granted>) -> RunOrder {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        RunOrder {
+            run: "r".into(),
+            session_key: "agent:main:main".into(),
+            network: false,
+            granted,
+            what: RunWhat::Tool(RunRequest {
+                purpose: RunPurpose::Exec,
+                command: "true".into(),
+                args: vec![],
+                workdir: String::new(),
+                env: BTreeMap::new(),
+                workspace_dir: text(workspace),
+                agent_workspace_dir: text(workspace),
+                workspace_access: "rw".into(),
+                read_only_mounts: mounts.iter().map(|(p, to)| (text(p), (*to).into())).collect(),
+                settings: Value::Null,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_link_that_the_gateway_made_leads_nowhere() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
+        let state = top.join("state");
+        for name in ["state/sandboxes/own", "state/ws", "state/ws2", "secret"] {
+            std::fs::create_dir_all(top.join(name)).unwrap();
+        }
+        symlink(top.join("secret"), state.join("sandboxes/link")).unwrap();
+        symlink(top.join("secret"), state.join("ws/link")).unwrap();
+        // The operator's own name for a workspace may lead through a link.
+        symlink(state.join("ws2"), top.join("short")).unwrap();
+        let context = RunContext {
+            home: top.join("home"),
+            state_dir: state.clone(),
+            named: vec![state.join("ws"), top.join("short")],
+            workspaces: vec![state.join("ws"), state.join("ws2")],
+            ..context()
+        };
+        let try_ = |mut order: RunOrder| context.resolved(&mut order).map(|()| order);
+        for good in [state.join("sandboxes/own"), state.join("ws"), top.join("short")] {
+            assert!(try_(order(&good, &[], None)).is_ok(), "{}", good.display());
+        }
+        assert!(try_(order(&state.join("sandboxes/link"), &[], None)).is_err());
+        let mount = [(&*state.join("ws/link"), "/workspace/x")];
+        assert!(try_(order(&state.join("ws"), &mount, None)).is_err());
+        // In the place of a workspace, after the start.
+        std::fs::rename(state.join("ws"), state.join("moved")).unwrap();
+        symlink(top.join("secret"), state.join("ws")).unwrap();
+        assert!(try_(order(&state.join("ws"), &[], None)).is_err());
+    }
+
+    #[test]
+    fn a_verdict_releases_files_of_its_own_workspace() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
+        let (one, two) = (top.join("one"), top.join("two"));
+        std::fs::create_dir(&one).unwrap();
+        std::fs::create_dir(&two).unwrap();
+        let context = RunContext {
+            named: vec![one.clone(), two.clone()],
+            workspaces: vec![one.clone(), two.clone()],
+            ..context()
+        };
+        let granted = Granted {
+            workspace: one.to_string_lossy().into_owned(),
+            changes: ["SOUL.md".to_owned()].into(),
+            write: true,
+            ..Granted::default()
+        };
+        for (folder, released) in [(&one, 1), (&two, 0)] {
+            let mut order = order(folder, &[], Some(granted.clone()));
+            context.resolved(&mut order).unwrap();
+            assert_eq!(order.granted.unwrap().changes.len(), released);
+        }
     }
 
     #[test]
