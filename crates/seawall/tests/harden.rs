@@ -156,6 +156,13 @@ fn a_profile_is_made_and_undone_to_the_byte() {
 }
 
 #[test]
+fn a_plan_reads_well() {
+    let lab = Lab::new();
+    let plan = lab.good(&["harden", "plan", "--profile", "personal"]);
+    insta::assert_snapshot!(plan.replace(&lab.root.display().to_string(), "/home/ada"));
+}
+
+#[test]
 fn a_refused_result_changes_nothing() {
     let lab = Lab::new();
     lab.write("state/more.json5", "{ refuse: true }", 0o600);
@@ -192,11 +199,25 @@ fn some_changes_can_be_chosen() {
     let lab = Lab::new();
     lab.good(&["harden", "apply", "--profile", "personal", "--only", "gateway.bind", "--yes"]);
     assert_eq!(lab.config(), CONFIG.replace("'lan'", "'loopback'"));
-    let report = r#"{"findings":[{"id":"x","fix":{"disposition":"unsafe","summary":"s","breaks":"b","steps":[{"kind":"config","path":["tools","elevated","enabled"],"value":false},{"kind":"mode","path":"/x","mode":384}]}}]}"#;
-    lab.write("audit.json", report, 0o600);
+    let finding = |id: &str, steps: &str| {
+        format!(
+            r#"{{"id":"{id}","severity":"high","confidence":"high","status":"fail","title":"t","evidence":"e","location":"l","why":"w","fix":{{"disposition":"unsafe","summary":"s","breaks":"b","steps":[{steps}]}}}}"#
+        )
+    };
+    let log = lab.root.join("state/logs/a.log");
+    let report = format!(
+        r#"{{"findings":[{},{}]}}"#,
+        finding("x", r#"{"kind":"config","path":["tools","elevated","enabled"],"value":false}"#),
+        finding("y", &format!(r#"{{"kind":"mode","path":"{}","mode":256}}"#, log.display())),
+    );
+    lab.write("audit.json", &report, 0o600);
     let file = lab.root.join("audit.json");
-    lab.good(&["harden", "apply", "--findings", file.to_str().unwrap(), "--only", "x", "--yes"]);
+    let file = file.to_str().unwrap();
+    lab.good(&["harden", "apply", "--findings", file, "--only", "x", "--yes"]);
     assert!(lab.config().contains("enabled: false"));
+    assert_eq!(fs::metadata(&log).unwrap().mode() & 0o777, 0o600);
+    lab.good(&["harden", "apply", "--findings", file, "--only", "y", "--yes"]);
+    assert_eq!(fs::metadata(&log).unwrap().mode() & 0o777, 0o400);
 }
 
 #[test]
@@ -251,7 +272,7 @@ fn a_kill_at_any_point_leaves_the_old_or_the_new() {
         }
     }
     println!("killed at {killed} points; {kept} times the change was complete");
-    assert!(killed > 40 && kept > 0);
+    assert!(killed > 20 && kept > 0);
 }
 
 #[test]
@@ -279,6 +300,32 @@ fn a_rollback_that_is_killed_is_finished_by_the_next_command() {
             assert_eq!(lab.tree(), before);
         }
     }
+}
+
+#[test]
+fn what_could_not_be_restored_is_said_until_it_is() {
+    let lab = Lab::new();
+    let before = lab.tree();
+    for point in 1.. {
+        lab.reset(&before);
+        let output = lab.command(APPLY).env("SEAWALL_DIE_AT", point.to_string()).output().unwrap();
+        assert_eq!(output.status.signal(), Some(9), "the configuration was never seen changed");
+        if lab.config() != CONFIG {
+            break;
+        }
+    }
+    let made = lab.config();
+    lab.write("state/openclaw.json", "{ mine: true }", 0o600);
+    let history = lab.good(&["harden", "history"]);
+    assert!(
+        history.contains("COULD NOT BE RESTORED: ") && history.contains("openclaw.json"),
+        "{history}"
+    );
+    assert_eq!(lab.config(), "{ mine: true }");
+    assert!(error(&lab.run(&["harden", "rollback"])).contains("nothing was undone"));
+    lab.write("state/openclaw.json", &made, 0o600);
+    lab.good(&["harden", "rollback"]);
+    assert_eq!(lab.tree(), before);
 }
 
 #[test]

@@ -132,6 +132,19 @@ mod tests {
     }
 
     #[test]
+    fn the_stricter_of_two_old_keys_decides() {
+        for (exec, mode) in [
+            (json!({"security":"deny","ask":"always"}), "deny"),
+            (json!({"security":"allowlist","ask":"on-miss"}), "ask"),
+            (json!({"security":"allowlist","ask":"off"}), "allowlist"),
+            (json!({"security":"full","ask":"off"}), "full"),
+        ] {
+            let after = translated(json!({"tools":{"exec":exec}}));
+            assert_eq!(after, json!({"tools":{"exec":{"mode":mode}}}));
+        }
+    }
+
+    #[test]
     fn what_is_written_at_the_new_place_stays() {
         assert_eq!(
             translated(json!({"model":"old","agents":{"defaults":{"model":{"primary":"new"}}}})),

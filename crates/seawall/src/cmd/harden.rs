@@ -10,6 +10,7 @@ use crate::harden::{Base, run};
 use crate::home::Home;
 use seawall_audit::harden::Change;
 use seawall_audit::harden::profile::Profile;
+use seawall_audit::{Disposition, Finding, Step};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
@@ -84,6 +85,9 @@ struct Select {
     /// Only what stops nothing.
     #[arg(long)]
     safe: bool,
+    /// Fixes of `seawall audit`, which runs now.
+    #[arg(long, conflicts_with = "findings")]
+    audit: bool,
     /// Fixes of `seawall audit --json`, from a file.
     #[arg(long, value_name = "FILE")]
     findings: Option<PathBuf>,
@@ -103,7 +107,7 @@ fn harden(args: &Args) -> Result<ExitCode, String> {
     let target = args.choice.find()?;
     let home = Home::locate(&target.deployment.name)?;
     match &args.what {
-        What::Plan(select) => show(args, &target, &plan::make(&target, &select.wish()?)?),
+        What::Plan(select) => show(args, &target, &plan::make(&target, &select.wish(&target)?)?),
         What::Apply { select, yes } => apply(args, &target, &home, select, *yes),
         What::Verify { id } => verify(args, &target, &home, id.as_deref()),
         What::Rollback { id } => rollback(args, &home, id.as_deref()),
@@ -132,59 +136,63 @@ fn confirm(home: &Home, id: &str, same_session: bool) -> Result<ExitCode, String
 }
 
 impl Select {
-    fn wish(&self) -> Result<Wish, String> {
-        let changes = match &self.findings {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|e| format!("cannot read `{}`: {e}", path.display()))?;
-                fixes(&text).map_err(|e| format!("{}: {e}", path.display()))?
-            }
-            None => Vec::new(),
-        };
-        if self.profile.is_none() && self.findings.is_none() && self.only.is_empty() {
+    fn wish(&self, target: &Target) -> Result<Wish, String> {
+        if self.profile.is_none() && self.findings.is_none() && !self.audit && self.only.is_empty()
+        {
             return Err(
-                "say what for: --profile personal, team or production, or --findings FILE".into()
+                "say what for: --profile personal, team or production, --audit, or --findings FILE"
+                    .into(),
             );
         }
-        Ok(Wish {
+        let mut wish = Wish {
             profile: self.profile.clone(),
-            changes,
             only: self.only.clone(),
             safe: self.safe,
             modes: self.profile.is_some() || self.only.iter().any(|id| id.starts_with("mode")),
-        })
+            ..Wish::default()
+        };
+        if let Some(path) = &self.findings {
+            let bad = |why: String| format!("`{}`: {why}", path.display());
+            let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
+            let report: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+            let findings = report.get("findings").cloned().unwrap_or_default();
+            let findings = serde_json::from_value(findings).map_err(|e| bad(e.to_string()))?;
+            fixes(&mut wish, findings);
+        }
+        if self.audit {
+            let facts = crate::collect::collect(&target.deployment);
+            fixes(&mut wish, seawall_audit::audit(&facts));
+        }
+        Ok(wish)
     }
 }
 
-/// Configuration changes that findings propose.
-fn fixes(text: &str) -> Result<Vec<Change>, String> {
-    let report: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    let findings = report.get("findings").and_then(Value::as_array).ok_or("holds no findings")?;
-    let mut changes = Vec::new();
+/// What findings propose.
+fn fixes(wish: &mut Wish, findings: Vec<Finding>) {
     for finding in findings {
-        let Some(fix) = finding.get("fix") else { continue };
-        let string =
-            |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        for step in fix.get("steps").and_then(Value::as_array).into_iter().flatten() {
-            let key: Option<Vec<String>> = step.get("path").and_then(Value::as_array).map(|path| {
-                path.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
-            });
-            let (Some("config"), Some(key)) = (string(step, "kind").as_deref(), key) else {
-                continue;
-            };
-            let safe = string(fix, "disposition").as_deref() == Some("safe");
-            let unsaid = || "what uses this setting".to_owned();
-            changes.push(Change {
-                id: string(finding, "id").unwrap_or_default(),
-                key,
-                to: step.get("value").filter(|value| !value.is_null()).cloned(),
-                why: string(fix, "summary").unwrap_or_default(),
-                breaks: (!safe).then(|| string(fix, "breaks").unwrap_or_else(unsaid)),
-                source: "audit".into(),
-            });
+        let Some(fix) = finding.fix else { continue };
+        let safe = fix.disposition == Disposition::Safe;
+        let unsaid = || "what uses this setting".to_owned();
+        for step in fix.steps {
+            match step {
+                Step::Config { path, value } => wish.changes.push(Change {
+                    id: finding.id.clone(),
+                    key: path,
+                    to: value,
+                    why: fix.summary.clone(),
+                    breaks: (!safe).then(|| fix.breaks.clone().unwrap_or_else(unsaid)),
+                    source: "audit".into(),
+                }),
+                Step::Mode { path, mode } if safe || !wish.safe => {
+                    wish.file_modes.push((finding.id.clone(), path, mode));
+                }
+                Step::Mode { .. } => {}
+                Step::Command { command } => {
+                    wish.manual.push(format!("{}: {command}", finding.id));
+                }
+            }
         }
     }
-    Ok(changes)
 }
 
 fn show(args: &Args, target: &Target, plan: &Plan) -> Result<ExitCode, String> {
@@ -224,7 +232,7 @@ fn apply(
 ) -> Result<ExitCode, String> {
     let (base, told) = Base::open(home)?;
     tell(&told);
-    let plan = plan::make(target, &select.wish()?)?;
+    let plan = plan::make(target, &select.wish(target)?)?;
     if plan.is_empty() {
         return show(args, target, &plan);
     }

@@ -13,7 +13,7 @@ use seawall_audit::harden::{Change, dotted};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is wanted.
 #[derive(Debug, Default)]
@@ -22,6 +22,10 @@ pub(crate) struct Wish {
     pub(crate) profile: Option<String>,
     /// Changes that come from elsewhere.
     pub(crate) changes: Vec<Change>,
+    /// Modes that findings ask for: id of the finding, path, permission bits.
+    pub(crate) file_modes: Vec<(String, PathBuf, u32)>,
+    /// What only a person can do.
+    pub(crate) manual: Vec<String>,
     /// Only changes with these ids; all when empty.
     pub(crate) only: Vec<String>,
     /// Only what stops nothing.
@@ -37,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) changes: Vec<(Option<Value>, Change)>,
     /// Changes that cannot be made, and why.
     pub(crate) refused: Vec<(Change, String)>,
+    /// What only a person can do.
+    pub(crate) manual: Vec<String>,
     /// What could not be looked at.
     pub(crate) unread: Vec<String>,
     /// The configuration that results, includes merged.
@@ -58,6 +64,7 @@ pub(crate) fn make(target: &Target, wish: &Wish) -> Result<Plan, String> {
             .map_or("chosen changes".into(), |name| format!("profile {name}")),
         changes: Vec::new(),
         refused: Vec::new(),
+        manual: wish.manual.clone(),
         unread: Vec::new(),
         config: Value::Null,
         texts: Vec::new(),
@@ -69,8 +76,10 @@ pub(crate) fn make(target: &Target, wish: &Wish) -> Result<Plan, String> {
             && (!wish.safe || change.breaks.is_none())
     };
     // What the installed release does not know comes first: the profiles judge what is meant.
-    for change in Translation::shipped()?.changes(&new.value()) {
-        plan.change(&mut new, change, &wanted);
+    if wish.profile.is_some() {
+        for change in Translation::shipped()?.changes(&new.value()) {
+            plan.change(&mut new, change, &wanted);
+        }
     }
     for change in &wish.changes {
         plan.change(&mut new, change.clone(), &wanted);
@@ -86,6 +95,11 @@ pub(crate) fn make(target: &Target, wish: &Wish) -> Result<Plan, String> {
     }
     plan.config = new.value();
     plan.files(&old, &new)?;
+    for (id, path, mode) in &wish.file_modes {
+        if wish.only.is_empty() || wish.only.contains(id) {
+            plan.file_mode(path, *mode);
+        }
+    }
     if wish.modes {
         plan.modes(target, &new, &wish.only);
     }
@@ -162,18 +176,39 @@ impl Plan {
         Ok(())
     }
 
+    fn file_mode(&mut self, path: &Path, mode: u32) {
+        let (before, after) = match files::observe(path, false) {
+            Ok((State::File { hash, mode: old, uid, gid }, _)) if old != mode => (
+                State::File { hash, mode: old, uid, gid },
+                State::File { hash: None, mode, uid, gid },
+            ),
+            Ok((State::Dir { mode: old, uid, gid }, _)) if old != mode => {
+                (State::Dir { mode: old, uid, gid }, State::Dir { mode, uid, gid })
+            }
+            Ok(_) => return,
+            Err(e) => return self.unread.push(e.to_string()),
+        };
+        self.mode_step(Step::Path { path: path.to_owned(), before, after });
+    }
+
+    /// Adds a step unless the path has one: two would be in each other's way.
+    fn mode_step(&mut self, step: Step) {
+        let Step::Path { path, .. } = &step else { return };
+        let taken = |other: &Step| matches!(other, Step::Path { path: other, .. } if other == path);
+        if !self.steps.iter().any(taken) {
+            self.steps.push(step);
+        }
+    }
+
     fn modes(&mut self, target: &Target, documents: &Documents, only: &[String]) {
         let config: Vec<PathBuf> = documents.texts().map(|(path, _)| path.to_owned()).collect();
         let found = modes::of(&target.deployment.state_dir, &config);
         self.unread.extend(found.unread);
         for step in found.steps {
             let Step::Path { path, .. } = &step else { continue };
-            let written = self.texts.iter().any(|(other, ..)| other == path);
             let id = format!("mode:{}", path.display());
-            if !written
-                && (only.is_empty() || only.contains(&id) || only.iter().any(|o| o == "modes"))
-            {
-                self.steps.push(step);
+            if only.is_empty() || only.contains(&id) || only.iter().any(|o| o == "modes") {
+                self.mode_step(step);
             }
         }
     }
@@ -212,7 +247,7 @@ impl Plan {
             .collect();
         json!({
             "title": self.title, "changes": changes, "refused": refused, "files": files,
-            "modes": modes, "commands": self.commands(), "unread": self.unread,
+            "modes": modes, "commands": self.commands(), "manual": self.manual, "unread": self.unread,
         })
     }
 
@@ -256,6 +291,9 @@ impl Plan {
         }
         for (change, why) in &self.refused {
             let _ = writeln!(out, "Cannot be changed for you: {}: {why}", change.id);
+        }
+        for what in &self.manual {
+            let _ = writeln!(out, "For you to do: {what}");
         }
         for what in &self.unread {
             let _ = writeln!(out, "Could not be looked at: {what}");

@@ -173,12 +173,12 @@ fn put(
         steps,
     };
     let by = place.confirm.then(|| now_ms() + options.confirm_within * 1000);
-    // Who undoes it when nobody can get in any more is there before it is done.
-    let journal = run::apply(base.dir(), run, &blobs, by, &|| match by {
-        Some(by) => watcher(base.dir(), by),
-        None => Ok(()),
-    })
-    .map_err(|e| e.to_string())?;
+    // Who undoes it when nobody can get in any more is there before anything is done: this process
+    // may die in the middle of it.
+    if let Some(by) = by {
+        watcher(base.dir(), by).map_err(|why| format!("nothing was changed: {why}"))?;
+    }
+    let journal = run::apply(base.dir(), run, &blobs, by, &|| Ok(())).map_err(|e| e.to_string())?;
     let id = journal.id();
     if args.json {
         super::super::print(&format!(
