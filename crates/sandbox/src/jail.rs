@@ -2,18 +2,19 @@
 
 use crate::factory::SocketFactory;
 use crate::spec::{JailSpec, MAX_SPEC, SpecError};
-use crate::stage::STAGE;
+use crate::stage::{self, STAGE};
 use crate::sys;
 use crate::wire::{self, Exit, Facts, Order, Report, StageError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long building a jail may take. It is milliseconds; a host that swaps is slower.
@@ -82,7 +83,7 @@ impl JailIo {
 #[derive(Debug)]
 pub struct Jail {
     name: String,
-    monitor: Child,
+    monitor: Monitor,
     control: OwnedFd,
     pid: i32,
     pidfd: OwnedFd,
@@ -101,6 +102,22 @@ impl Jail {
     /// # Errors
     /// Names the step and the path. Nothing is left running or mounted.
     pub fn spawn(spec: &JailSpec, io: JailIo) -> Result<Self, JailError> {
+        Self::start(spec, io, fresh)
+    }
+
+    /// As [`Jail::spawn`], with the jail's own processes forked from this one instead of started
+    /// afresh from its program, which saves starting the program a second time. For programs
+    /// with one thread that do little else, such as a command line: where there are more threads
+    /// it does the same as [`Jail::spawn`]. What is in this process's environment and is open in
+    /// it does not get into the jail.
+    ///
+    /// # Errors
+    /// Names the step and the path. Nothing is left running or mounted.
+    pub fn spawn_here(spec: &JailSpec, io: JailIo) -> Result<Self, JailError> {
+        Self::start(spec, io, if single_threaded() { forked } else { fresh })
+    }
+
+    fn start(spec: &JailSpec, io: JailIo, how: How) -> Result<Self, JailError> {
         let name = spec.name.clone();
         spec.validate().map_err(|source| JailError::Spec { name: name.clone(), source })?;
         let launch = |what: &'static str| {
@@ -114,7 +131,6 @@ impl Jail {
             };
             return Err(JailError::Spec { name, source });
         }
-        let plan = plan_file(spec).map_err(launch("write the plan"))?;
         let (control, theirs) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -122,21 +138,7 @@ impl Jail {
             None,
         )
         .map_err(|e| launch("make a socket pair")(e.into()))?;
-        let mut fds = vec![theirs, plan];
-        fds.extend(io.inherit.into_values());
-
-        let stream = |fd: Option<OwnedFd>| fd.map_or_else(Stdio::null, Stdio::from);
-        let mut command = Command::new("/proc/self/exe");
-        command
-            .arg(STAGE)
-            .env_clear()
-            .stdin(stream(io.stdin))
-            .stdout(stream(io.stdout))
-            .stderr(stream(io.stderr));
-        sys::with_descriptors(&mut command, fds);
-        let monitor = command.spawn().map_err(launch("start the stage"))?;
-        // The command holds our copies of what the stage was given.
-        drop(command);
+        let monitor = how(spec, theirs, io).map_err(|(what, source)| launch(what)(source))?;
 
         let mut building = Building { monitor: Some(monitor), control: Some(control) };
         let started = building.wait(&name)?;
@@ -238,7 +240,7 @@ impl Jail {
             }
         }
         // Init ends by itself now, and the monitor after it.
-        let _reaped = self.monitor.wait();
+        self.monitor.wait();
         self.exit
     }
 
@@ -292,7 +294,7 @@ struct Started {
 
 /// A jail that is being built: killed when that fails.
 struct Building {
-    monitor: Option<Child>,
+    monitor: Option<Monitor>,
     control: Option<OwnedFd>,
 }
 
@@ -343,14 +345,87 @@ impl Drop for Building {
     }
 }
 
+/// The process that stays outside with a jail. Reaped once.
+#[derive(Debug)]
+struct Monitor {
+    pid: Option<Pid>,
+}
+
+impl Monitor {
+    fn wait(&mut self) {
+        if let Some(pid) = self.pid.take() {
+            while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
+        }
+    }
+}
+
 /// Gives a monitor time to clean up behind its jail before it is killed.
-fn end(monitor: &mut Child) {
-    let id = i32::try_from(monitor.id()).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(pidfd) = id.and_then(|id| sys::pidfd(id).ok()) {
+fn end(monitor: &mut Monitor) {
+    let Some(pid) = monitor.pid else { return };
+    if let Ok(pidfd) = sys::pidfd(pid) {
         crate::launch::readable(pidfd.as_fd(), Duration::from_secs(5));
     }
-    let _gone = monitor.kill();
-    let _reaped = monitor.wait();
+    let _gone = kill_process(pid, Signal::KILL);
+    monitor.wait();
+}
+
+/// Starts a monitor: with the plan, its end of the control socket, and what the program is given.
+type How = fn(&JailSpec, OwnedFd, JailIo) -> Result<Monitor, (&'static str, io::Error)>;
+
+/// From the program on disk, which leaves nothing of this process in it.
+fn fresh(
+    spec: &JailSpec,
+    theirs: OwnedFd,
+    io: JailIo,
+) -> Result<Monitor, (&'static str, io::Error)> {
+    let plan = plan_file(spec).map_err(|e| ("write the plan", e))?;
+    let mut fds = vec![theirs, plan];
+    fds.extend(io.inherit.into_values());
+    let stream = |fd: Option<OwnedFd>| fd.map_or_else(Stdio::null, Stdio::from);
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg(STAGE)
+        .env_clear()
+        .stdin(stream(io.stdin))
+        .stdout(stream(io.stdout))
+        .stderr(stream(io.stderr));
+    sys::with_descriptors(&mut command, fds);
+    let monitor = command.spawn().map_err(|e| ("start the stage", e))?;
+    // The command, which goes now, holds our copies of what the stage was given.
+    Ok(Monitor { pid: i32::try_from(monitor.id()).ok().and_then(Pid::from_raw) })
+}
+
+/// As a copy of this process, which has one thread.
+fn forked(
+    spec: &JailSpec,
+    theirs: OwnedFd,
+    io: JailIo,
+) -> Result<Monitor, (&'static str, io::Error)> {
+    let failed = |e| ("start the stage", e);
+    let mut streams = Vec::with_capacity(3);
+    for stream in [io.stdin, io.stdout, io.stderr] {
+        let fd = match stream {
+            Some(fd) => fd,
+            None => std::fs::File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+                .map_err(failed)?
+                .into(),
+        };
+        streams.push(fd);
+    }
+    match sys::fork_into(0).map_err(failed)? {
+        sys::Forked::Parent(pid) => Ok(Monitor { pid: Some(pid) }),
+        sys::Forked::Child => sys::exit_now(stage::run_forked(spec, theirs, streams, io.inherit)),
+    }
+}
+
+/// Whether nobody else runs in this process. Two links are the folder's own; where it cannot be
+/// read, there may be others.
+fn single_threaded() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self/task").is_ok_and(|task| task.nlink() == 3)
 }
 
 enum Next {

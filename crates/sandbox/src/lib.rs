@@ -10,6 +10,7 @@
 
 pub mod attempt;
 pub mod launch;
+pub mod learn;
 pub mod plan;
 pub mod probe;
 pub mod seccomp;
@@ -19,6 +20,7 @@ mod factory;
 mod jail;
 mod stage;
 mod sys;
+mod sys_trace;
 mod wire;
 
 pub use factory::SocketFactory;

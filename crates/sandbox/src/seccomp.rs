@@ -20,6 +20,14 @@ pub(crate) fn filters(profile: Profile) -> Vec<Vec<sock_filter>> {
     programs.iter().map(|bytes| decode(bytes)).collect()
 }
 
+/// How many filters a profile has.
+pub(crate) fn count(profile: Profile) -> usize {
+    match profile {
+        Profile::Gateway => compiled::GATEWAY.len(),
+        Profile::Run => compiled::RUN.len(),
+    }
+}
+
 fn decode(bytes: &[u8]) -> Vec<sock_filter> {
     bytes
         .as_chunks::<8>()

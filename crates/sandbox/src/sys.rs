@@ -1,4 +1,5 @@
-//! System calls that no library of ours wraps. Everything `unsafe` that is not a test is here.
+//! System calls that no library of ours wraps. Everything `unsafe` that is not a test is
+//! here and in `sys_trace`.
 #![expect(unsafe_code, reason = "system calls without a safe wrapper; see each SAFETY text")]
 
 use rustix::io::Errno;
@@ -35,6 +36,121 @@ pub(crate) fn fork_into(namespaces: c_int) -> io::Result<Forked> {
         Some(pid) => Ok(Forked::Parent(pid)),
         None => Ok(Forked::Child),
     }
+}
+
+/// A stack for a process that shares this one's memory. Unmapped when dropped.
+struct Stack {
+    base: *mut libc::c_void,
+}
+
+impl Stack {
+    /// Much more than the last steps before a program need.
+    const SIZE: usize = 512 << 10;
+    /// Not accessible, at its lower end. A multiple of every page size.
+    const GUARD: usize = 64 << 10;
+
+    fn new() -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new anonymous mapping where the kernel likes, owned by the value made here.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), Self::SIZE, prot, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let stack = Self { base };
+        // SAFETY: the lower part of the mapping just made, which nothing uses.
+        check(c_long::from(unsafe { libc::mprotect(base, Self::GUARD, libc::PROT_NONE) }))?;
+        Ok(stack)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the whole of our own mapping; its user has ended or left this memory.
+        unsafe { libc::munmap(self.base, Self::SIZE) };
+    }
+}
+
+/// Starts a process that runs `work` in this one's memory, on a stack of its own.
+///
+/// # Safety
+/// `work` and `stack` must stay as they are until the process has ended or has become another
+/// program. Unless `flags` has `CLONE_VFORK`, which stops the caller until then, `work` may only
+/// make system calls that leave `errno` alone: it shares the caller's.
+unsafe fn clone_sharing(
+    flags: c_int,
+    stack: &Stack,
+    work: &mut &mut dyn FnMut() -> c_int,
+) -> io::Result<rustix::process::Pid> {
+    extern "C" fn run(work: *mut libc::c_void) -> c_int {
+        // SAFETY: the pointer that is given to clone below.
+        let work = unsafe { &mut *work.cast::<&mut dyn FnMut() -> c_int>() };
+        work()
+    }
+    // SAFETY: the stack's upper end, aligned as the mapping is; `run` does not unwind (an
+    // `extern "C"` function aborts); the rest is the caller's promise.
+    let pid = unsafe {
+        libc::clone(
+            run,
+            stack.base.byte_add(Stack::SIZE),
+            flags | libc::CLONE_VM | libc::SIGCHLD,
+            std::ptr::from_mut(work).cast(),
+        )
+    };
+    check(c_long::from(pid))?;
+    rustix::process::Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
+}
+
+/// Runs `work`, which ends in [`exec`], in a new process, and returns when it has become the
+/// other program (None) or has given up (its result). Until then the caller stands still, so that
+/// nothing of this process has to be copied.
+///
+/// Only for the single-threaded stage processes. What `work` does to its descriptors, signals,
+/// limits and privileges is its own; what it does to memory stays.
+pub(crate) fn spawn_by(
+    mut work: impl FnMut() -> c_int,
+) -> io::Result<(rustix::process::Pid, Option<c_int>)> {
+    let stack = Stack::new()?;
+    let mut gave_up = None;
+    let mut all = || {
+        let code = work();
+        gave_up = Some(code);
+        code
+    };
+    let mut all: &mut dyn FnMut() -> c_int = &mut all;
+    // SAFETY: with CLONE_VFORK the call returns when the process has gone from this memory, and
+    // `all` and `stack` live until then.
+    let pid = unsafe { clone_sharing(libc::CLONE_VFORK, &stack, &mut all) }?;
+    Ok((pid, gave_up))
+}
+
+/// Runs `work` while a process exists in new namespaces (`CLONE_NEW*`), and ends that after it.
+pub(crate) fn with_namespaces<T>(
+    namespaces: c_int,
+    work: impl FnOnce(rustix::process::Pid) -> T,
+) -> io::Result<T> {
+    use rustix::pipe::{PipeFlags, pipe_with};
+    use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+    let (keep, wait) = pipe_with(PipeFlags::CLOEXEC)?;
+    let number = wait.as_raw_fd();
+    let stack = Stack::new()?;
+    let mut idle = || {
+        // SAFETY: this process's copy of the number, which nothing else in it uses. (rustix calls
+        // the kernel itself and leaves `errno` alone.)
+        unsafe { rustix::io::close(number) };
+        // Blocks until the other closes its end (or dies).
+        let _end = rustix::io::read(&keep, &mut [0u8; 1]);
+        0
+    };
+    let mut idle: &mut dyn FnMut() -> c_int = &mut idle;
+    // SAFETY: the process is reaped below, before `idle` and `stack` go; it makes two system
+    // calls that leave `errno` alone.
+    let pid = unsafe { clone_sharing(namespaces, &stack, &mut idle) }?;
+    let done = work(pid);
+    drop(wait);
+    let _gone = kill_process(pid, Signal::KILL);
+    while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
+    Ok(done)
 }
 
 /// Leaves without running destructors or exit handlers of the image that was forked.
@@ -299,6 +415,66 @@ pub(crate) fn with_descriptors(command: &mut std::process::Command, fds: Vec<Own
     // SAFETY: runs between fork and exec; it makes system calls on numbers and neither
     // allocates nor locks.
     unsafe { command.pre_exec(place) };
+}
+
+/// Overwrites the environment of this process and forgets it.
+///
+/// Only for the single-threaded stage processes.
+pub(crate) fn forget_environment() {
+    unsafe extern "C" {
+        static mut environ: *mut *mut std::ffi::c_char;
+    }
+    // SAFETY: one thread, so nobody reads the environment meanwhile. `environ` is null or points
+    // to an array of pointers to writable C strings that ends with null (POSIX); each string is
+    // overwritten within its length.
+    unsafe {
+        let mut entry = environ;
+        while !entry.is_null() && !(*entry).is_null() {
+            std::ptr::write_bytes(*entry, 0, libc::strlen(*entry));
+            entry = entry.add(1);
+        }
+        environ = std::ptr::null_mut();
+    }
+}
+
+/// Makes `streams` descriptors 0, 1 and 2, and closes every other but `own`, which is returned
+/// above all numbers that a program may inherit.
+///
+/// Only for a process that was forked from one with a single thread and never returns to what
+/// that was doing: everything that its memory still holds loses its descriptor.
+pub(crate) fn keep_only(streams: Vec<OwnedFd>, own: Vec<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
+    use std::os::fd::IntoRawFd as _;
+    let first = crate::stage::ABOVE;
+    // Out of the way first: a target number may be the source of another.
+    let park = |fds: Vec<OwnedFd>| -> io::Result<Vec<RawFd>> {
+        fds.into_iter().map(|fd| Ok(dup_above(fd.as_fd(), first + 72)?.into_raw_fd())).collect()
+    };
+    let (streams, own) = (park(streams)?, park(own)?);
+    for (target, fd) in (0..).zip(streams) {
+        // SAFETY: dup2(2) on numbers: `fd` is open (just made); what `target` was is replaced.
+        check(c_long::from(unsafe { libc::dup2(fd, target) }))?;
+    }
+    let mut kept = Vec::with_capacity(own.len());
+    for (target, fd) in (first..).zip(own) {
+        // SAFETY: as above, closed on exec.
+        check(c_long::from(unsafe { libc::dup3(fd, target, libc::O_CLOEXEC) }))?;
+        kept.push(target);
+    }
+    let end = first + RawFd::try_from(kept.len()).unwrap_or(72);
+    for (from, to) in [(3, first - 1), (end, RawFd::MAX)] {
+        // SAFETY: close_range(2) on numbers that nothing uses again in this process.
+        let done = check(unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) });
+        if done.is_err() {
+            // Linux before 5.9.
+            for fd in from..to.min(4096) {
+                // SAFETY: close(2) on a number that nothing uses again; it may not be open.
+                unsafe { libc::close(fd) };
+            }
+        }
+    }
+    // SAFETY: each number is open (dup3 made it), was not in the ranges closed, and is owned by
+    // nothing else in this process.
+    Ok(kept.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect())
 }
 
 /// A `pidfd` for a child.

@@ -32,6 +32,7 @@ type Case = (&'static str, fn(&World));
 
 const CASES: &[Case] = &[
     ("every way out works without a jail and is held inside", ways_out),
+    ("a forked launcher leaves nothing of itself in the jail", forked),
     ("a program's end is told as it was", exits),
     ("what a program leaves running ends with it", background),
     ("a dropped jail is gone", dropped),
@@ -164,15 +165,21 @@ fn pipe() -> (File, OwnedFd) {
     (File::from(read), write)
 }
 
+type Start = fn(&JailSpec, JailIo) -> Result<Jail, seawall_sandbox::JailError>;
+
 /// Runs to the end; returns how it ended and what it wrote to both streams.
 fn run(spec: &JailSpec) -> (Exit, String) {
+    run_by(Jail::spawn, spec)
+}
+
+fn run_by(start: Start, spec: &JailSpec) -> (Exit, String) {
     let (mut read, write) = pipe();
     let io = JailIo {
         stderr: Some(write.try_clone().unwrap()),
         stdout: Some(write),
         ..JailIo::default()
     };
-    let mut jail = Jail::spawn(spec, io).unwrap();
+    let mut jail = start(spec, io).unwrap();
     let mut text = String::new();
     read.read_to_string(&mut text).unwrap();
     (jail.wait(), text)
@@ -229,9 +236,16 @@ fn ways_out(world: &World) {
         ..bare
     };
     let spec = attempt_spec(&[], &inside, &text(&workspace)).unwrap();
-    let (exit, report) = run(&spec);
-    let within: Vec<Outcome> =
-        serde_json::from_str(&report).unwrap_or_else(|e| panic!("{e} ({exit:?}): {report}"));
+    let attempts = |start: Start| -> Vec<Outcome> {
+        let (exit, report) = run_by(start, &spec);
+        serde_json::from_str(&report).unwrap_or_else(|e| panic!("{e} ({exit:?}): {report}"))
+    };
+    for outcome in attempts(Jail::spawn_here) {
+        assert!(!outcome.landed, "{} got out of a jail that was forked", outcome.name);
+    }
+    std::fs::write(workspace.join("SOUL.md"), "soul").unwrap();
+    let _left = std::fs::remove_file(workspace.join("hard"));
+    let within = attempts(Jail::spawn);
     victim.kill().unwrap();
     victim.wait().unwrap();
 
@@ -251,6 +265,44 @@ fn ways_out(world: &World) {
     // nothing.
     assert!(proven >= if world.root { 35 } else { 18 }, "only {proven} work without a jail");
     assert_eq!(std::fs::read_to_string(workspace.join("SOUL.md")).unwrap(), "soul");
+}
+
+/// The jail's own processes are copies of this one: neither its environment nor what is open in
+/// it may be there, though the program itself could not see them anyway.
+fn forked(world: &World) {
+    let secret = File::open(&world.exe).unwrap();
+    let _forgotten = rustix::io::dup(&secret).unwrap();
+    let (mut read, write) = pipe();
+    let io = JailIo { stdout: Some(write), ..JailIo::default() };
+    let script = "echo on; cat /proc/1/environ /proc/1/mem; ls /proc/1/fd; sleep 600";
+    let mut jail = Jail::spawn_here(&spec(world, &["/bin/sh", "-c", script]), io).unwrap();
+    let mut word = [0u8; 3];
+    read.read_exact(&mut word).unwrap();
+    if world.root {
+        let of = |pid: &str, file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap();
+        let parent = |pid: &str| {
+            let status = String::from_utf8(of(pid, "status")).unwrap();
+            let line = status.lines().find_map(|l| l.strip_prefix("PPid:")).unwrap();
+            line.trim().to_owned()
+        };
+        let init = parent(&jail.pid().to_string());
+        let own = of("self", "environ");
+        assert!(own.iter().any(|b| *b != 0), "this test needs an environment");
+        for pid in [parent(&init), init] {
+            let arguments = String::from_utf8_lossy(&of(&pid, "cmdline")).into_owned();
+            assert!(!arguments.contains("__jail"), "was not forked: {arguments}");
+            assert!(of(&pid, "environ").iter().all(|b| *b == 0));
+            for fd in std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
+                let target = std::fs::read_link(fd.unwrap().path()).unwrap();
+                assert_ne!(target, world.exe);
+            }
+        }
+    }
+    jail.kill();
+    jail.wait();
+    let mut rest = String::new();
+    read.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
 }
 
 fn exits(world: &World) {

@@ -1,9 +1,9 @@
 //! Who the confined program is, on the host and inside.
 
 use crate::spec::{JailSpec, Mount};
-use crate::sys::{self, Forked};
+use crate::sys;
 use crate::wire::{StageError, Step};
-use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use rustix::process::Pid;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
@@ -110,26 +110,11 @@ fn write_maps(pid: Pid, inside: Owner, outside: Owner) -> Result<(), StageError>
 
 /// A user namespace that exists only for its map.
 fn user_namespace(inside: Owner, outside: Owner) -> Result<OwnedFd, StageError> {
-    let (keep, wait) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("make a pipe")?;
-    match sys::fork_into(libc::CLONE_NEWUSER).step("make a user namespace")? {
-        Forked::Child => {
-            drop(wait);
-            // Blocks until the parent closes its end (or dies).
-            let _end = rustix::io::read(&keep, &mut [0u8; 1]);
-            sys::exit_now(0);
-        }
-        Forked::Parent(pid) => {
-            let made = write_maps(pid, inside, outside).and_then(|()| {
-                let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
-                let file = std::fs::File::open(&path).step_on("open", &path)?;
-                sys::raise(file.into(), super::ABOVE).step_on("open", &path)
-            });
-            drop(wait);
-            drop(keep);
-            let _gone = rustix::process::kill_process(pid, Signal::KILL);
-            let _reaped = waitpid(Some(pid), WaitOptions::empty());
-            made
-        }
-    }
+    sys::with_namespaces(libc::CLONE_NEWUSER, |pid| {
+        write_maps(pid, inside, outside)?;
+        let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
+        let file = std::fs::File::open(&path).step_on("open", &path)?;
+        sys::raise(file.into(), super::ABOVE).step_on("open", &path)
+    })
+    .step("make a user namespace")?
 }

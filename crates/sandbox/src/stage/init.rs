@@ -1,8 +1,8 @@
 //! The first process inside: builds, gives up its powers, starts the program, and serves.
 
-use super::{ABOVE, Context, FAILED, mounts, net, payload};
+use super::{Context, FAILED, mounts, net, payload};
 use crate::spec::Stop;
-use crate::sys::{self, Forked};
+use crate::sys;
 use crate::wire::{self, Exit, Facts, Order, Report, StageError, Step};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -102,32 +102,14 @@ fn give_up_privileges(context: &Context<'_>) -> Result<(), StageError> {
 }
 
 fn start(context: &Context<'_>, serving: Serving) -> Result<i32, StageError> {
-    let (read, write) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("make a pipe")?;
-    let write = sys::raise(write, ABOVE).step("make a pipe")?;
-    let program = match sys::fork_into(0).step("start the program")? {
-        Forked::Child => {
-            drop(read);
-            sys::exit_now(payload::run(context, &write));
-        }
-        Forked::Parent(pid) => pid,
-    };
-    drop(write);
-    let pidfd = sys::pidfd(program).step("start the program")?;
-    // Ends with exec; a byte means that it failed and was reported.
-    let mut byte = [0u8; 1];
-    let read = loop {
-        match rustix::io::read(&read, &mut byte) {
-            Err(Errno::INTR) => {}
-            other => break other.step("start the program")?,
-        }
-    };
-    if read != 0 {
+    let (program, gave_up) = sys::spawn_by(|| payload::run(context)).step("start the program")?;
+    if gave_up.is_some() {
         return Ok(FAILED);
     }
+    let pidfd = sys::pidfd(program).step("start the program")?;
     let facts = Facts {
         landlock: payload::abi().0,
-        seccomp: u32::try_from(crate::seccomp::filters(context.spec.seccomp).len()).unwrap_or(0),
+        seccomp: u32::try_from(crate::seccomp::count(context.spec.seccomp)).unwrap_or(0),
         own_id: context.ids.privileged(),
         missing: context.missing.clone(),
     };

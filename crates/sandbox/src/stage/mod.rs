@@ -88,6 +88,32 @@ fn run_stage() -> i32 {
     }
 }
 
+/// The stage in a process that was forked for it from the launcher, which has one thread. Returns
+/// its exit code.
+pub(crate) fn run_forked(
+    spec: &JailSpec,
+    control: OwnedFd,
+    streams: Vec<OwnedFd>,
+    inherit: BTreeMap<i32, OwnedFd>,
+) -> i32 {
+    // As after an exec: no environment, and no descriptor but those that were given.
+    sys::forget_environment();
+    let (targets, given): (Vec<i32>, Vec<OwnedFd>) = inherit.into_iter().unzip();
+    let Ok(mut own) = sys::keep_only(streams, std::iter::once(control).chain(given).collect())
+    else {
+        return FAILED;
+    };
+    let control = own.remove(0);
+    let inherited = targets.into_iter().zip(own).collect();
+    match monitor(spec, &control, inherited) {
+        Ok(()) => 0,
+        Err(error) => {
+            let _gone = wire::report(control.as_fd(), &Report::Failed(error), None);
+            FAILED
+        }
+    }
+}
+
 fn read_spec() -> Result<JailSpec, StageError> {
     let file = std::fs::File::from(sys::adopt(SPEC).step("open the plan")?);
     let mut text = Vec::new();

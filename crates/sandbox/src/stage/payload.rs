@@ -10,13 +10,12 @@ use landlock::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
-/// Becomes the program. The pipe closes by itself when that worked.
-pub(crate) fn run(context: &Context<'_>, failed: &OwnedFd) -> i32 {
+/// Becomes the program. Returns only when that did not work.
+pub(crate) fn run(context: &Context<'_>) -> i32 {
     let Err(error) = become_program(context);
     let _gone = wire::report(context.control.as_fd(), &Report::Failed(error), None);
-    let _gone = rustix::io::write(failed, b"x");
     FAILED
 }
 

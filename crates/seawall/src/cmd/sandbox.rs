@@ -1,7 +1,8 @@
-//! `seawall sandbox run|explain|probe`: the kernel plane for people and scripts.
+//! `seawall sandbox run|explain|learn|probe`: the kernel plane for people and scripts.
 
 use seawall_model::Protection;
-use seawall_sandbox::plan::{RunPlan, run_plan};
+use seawall_sandbox::learn::{Proposal, propose, watch};
+use seawall_sandbox::plan::{RealHost, RunPlan, run_plan};
 use seawall_sandbox::spec::{Access, Limits, Mount};
 use seawall_sandbox::{Jail, JailIo, JailSpec};
 use std::io::Write as _;
@@ -23,6 +24,9 @@ enum Command {
     Run(Grants),
     /// Print what a command would be granted, without running it.
     Explain(Grants),
+    /// Run a command unconfined, watch it, and propose the narrowest grants that allow what it
+    /// did. Exits with its code, 125 when it could not be started.
+    Learn(Learn),
     /// Try every known way out of a throw-away jail on this host. Exits with 1 when one works.
     Probe,
 }
@@ -55,6 +59,19 @@ struct Grants {
     command: Vec<String>,
 }
 
+#[derive(clap::Args)]
+struct Learn {
+    /// Write the whole proposal to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<std::path::PathBuf>,
+    /// Seconds until the command is killed.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Program and arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Profile {
     /// The current folder can be read and changed, but for identity files and skills.
@@ -69,6 +86,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     match &args.command {
         Command::Run(grants) => done(plan(grants).and_then(|spec| start(&spec))),
         Command::Explain(grants) => done(plan(grants).and_then(|spec| explain(&spec))),
+        Command::Learn(args) => done(learn(args)),
         Command::Probe => probe(),
     }
 }
@@ -158,11 +176,112 @@ fn find(program: &str) -> Result<String, String> {
 
 fn start(spec: &JailSpec) -> Result<u8, String> {
     let io = JailIo::own().map_err(|e| format!("the standard streams: {e}"))?;
-    let mut jail = Jail::spawn(spec, io).map_err(|e| e.to_string())?;
+    let mut jail = Jail::spawn_here(spec, io).map_err(|e| e.to_string())?;
     for missing in &jail.facts().missing {
         let _closed = writeln!(std::io::stderr(), "seawall: not held here: {missing}");
     }
     Ok(u8::try_from(jail.wait().code()).unwrap_or(u8::MAX))
+}
+
+fn learn(args: &Learn) -> Result<u8, String> {
+    let text = |path: std::path::PathBuf| {
+        path.into_os_string().into_string().map_err(|p| format!("{} is not UTF-8", p.display()))
+    };
+    let here =
+        std::env::current_dir().map_err(|e| format!("the current folder: {e}")).and_then(text)?;
+    let search = std::env::var("PATH").unwrap_or_default();
+    let mut argv = args.command.clone();
+    let Some(name) = argv.first_mut() else { return Err("no command".into()) };
+    let program = if name.contains('/') {
+        std::path::absolute(&name).map_err(|e| format!("{name}: {e}")).and_then(text)?
+    } else {
+        let found = search
+            .split(':')
+            .filter(|folder| folder.starts_with('/'))
+            .map(|folder| format!("{}/{name}", folder.trim_end_matches('/')))
+            .find(|path| std::path::Path::new(path).is_file())
+            .ok_or_else(|| format!("there is no program `{name}` in PATH"))?;
+        // `run` looks in the system's folders only.
+        if find(name).is_err() {
+            name.clone_from(&found);
+        }
+        found
+    };
+    let wall = args.timeout.map(std::time::Duration::from_secs);
+    let seen = watch(&program, &args.command, wall).map_err(|e| e.to_string())?;
+    let home = std::env::var("HOME").unwrap_or_default();
+    let proposal = propose(&seen, &argv, &here, &home, &search, &RealHost);
+    let mut err = std::io::stderr().lock();
+    let _closed = err.write_all(tell(&proposal).as_bytes());
+    if let Some(file) = &args.json {
+        let json = serde_json::to_vec_pretty(&proposal).map_err(|e| e.to_string())?;
+        std::fs::write(file, json).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
+    Ok(u8::try_from(proposal.exit).unwrap_or(u8::MAX))
+}
+
+/// Lines of a list that are printed; the JSON has all.
+const SHOWN: usize = 20;
+
+fn tell(proposal: &Proposal) -> String {
+    let mut text = String::from("\nseawall: what was seen needs\n  seawall sandbox run");
+    for argument in &proposal.arguments {
+        text.push(' ');
+        text.push_str(&quoted(argument));
+    }
+    text.push('\n');
+    let refused: Vec<String> =
+        proposal.refused.iter().map(|r| format!("{}: {}", r.path, r.why)).collect();
+    for (title, list) in [
+        ("no run can have", &refused),
+        ("tried to reach", &proposal.destinations),
+        ("wanted to be reached at", &proposal.listens),
+        ("used sockets", &proposal.unix_sockets),
+        ("only asked about, not granted", &proposal.looked_at),
+        ("otherwise than here", &proposal.notes),
+        ("not seen", &proposal.unseen),
+    ] {
+        if list.is_empty() {
+            continue;
+        }
+        text.push_str(title);
+        text.push('\n');
+        for line in list.iter().take(SHOWN) {
+            // What a program called its files must not steer the terminal.
+            text.push_str(&format!("  {}\n", line.escape_debug()));
+        }
+        if list.len() > SHOWN {
+            text.push_str(&format!("  and {} more: see --json\n", list.len() - SHOWN));
+        }
+    }
+    text
+}
+
+/// As a shell reads it back.
+fn quoted(argument: &str) -> String {
+    let plain = !argument.is_empty()
+        && argument.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./=:,@%+".contains(&b));
+    if plain {
+        argument.to_owned()
+    } else if argument.chars().any(char::is_control) {
+        let mut text = String::from("$'");
+        for c in argument.chars() {
+            match c {
+                '\'' | '\\' => text.extend(['\\', c]),
+                c if c.is_control() => {
+                    let mut bytes = [0u8; 4];
+                    for b in c.encode_utf8(&mut bytes).bytes() {
+                        text.push_str(&format!("\\x{b:02x}"));
+                    }
+                }
+                c => text.push(c),
+            }
+        }
+        text.push('\'');
+        text
+    } else {
+        format!("'{}'", argument.replace('\'', "'\\''"))
+    }
 }
 
 fn explain(spec: &JailSpec) -> Result<u8, String> {
