@@ -689,12 +689,15 @@ fn leaks(world: &World) {
     // Groups are named after the monitor, a process that is gone. Only those of this process's own
     // groups: others may be another program's.
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let space = std::fs::metadata("/proc/self/ns/pid").unwrap().ino().to_string();
     for line in own.lines() {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controller, path) = (parts.next().unwrap(), parts.next().unwrap());
         let base = Path::new("/sys/fs/cgroup").join(controller).join(path.trim_start_matches('/'));
         for group in walk(&base, 0) {
-            let Some((_, monitor)) = group.rsplit_once("seawall-run-") else { continue };
+            // With the number of the pid namespace: another may use the same tree of groups.
+            let named = group.rsplit_once("seawall-run-").and_then(|(_, n)| n.split_once('.'));
+            let Some((monitor, _)) = named.filter(|(_, of)| *of == space) else { continue };
             assert!(Path::new("/proc").join(monitor).exists(), "{group} is left");
         }
     }

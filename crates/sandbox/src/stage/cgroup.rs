@@ -64,7 +64,7 @@ impl Cgroup {
             return Self::default();
         }
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let leaf = format!("seawall-{name}-{}", std::process::id());
+        let leaf = format!("seawall-{name}-{}.{}", std::process::id(), pid_namespace());
         let mut group = Self::default();
         for want in wanted {
             let made = v1_dir(&own, want.controller, &leaf)
@@ -153,17 +153,30 @@ fn v2_dir(own: &str, controller: &str, leaf: &str) -> Option<PathBuf> {
     None
 }
 
+/// The number of this process's pid namespace: the same process id means another process in
+/// another one, and both may share the tree of control groups.
+fn pid_namespace() -> String {
+    let link = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let digits = link.to_string_lossy().chars().filter(char::is_ascii_digit).collect::<String>();
+    if digits.is_empty() { "0".into() } else { digits }
+}
+
+/// The monitor after which a group is named, when it is one of the pid namespace `space`.
+fn monitor_of<'n>(group: &'n str, space: &str) -> Option<&'n str> {
+    let (monitor, of) = group.strip_prefix("seawall-")?.rsplit('-').next()?.split_once('.')?;
+    (of == space && !monitor.is_empty() && monitor.bytes().all(|b| b.is_ascii_digit()))
+        .then_some(monitor)
+}
+
 /// Removes groups whose monitor is gone: one that was killed could not clean up behind itself.
+/// Those of other pid namespaces are left alone: whether their monitors live can't be seen.
 fn sweep(base: &Path) {
     let Ok(entries) = std::fs::read_dir(base) else { return };
+    let space = pid_namespace();
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let monitor = name
-            .to_str()
-            .filter(|name| name.starts_with("seawall-"))
-            .and_then(|name| name.rsplit('-').next())
-            .and_then(|pid| pid.parse::<u32>().ok());
-        if monitor.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+        let monitor = name.to_str().and_then(|name| monitor_of(name, &space));
+        if monitor.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             // One that still has processes stays.
             let _busy = std::fs::remove_dir(entry.path());
         }
@@ -177,5 +190,19 @@ fn make(base: &Path, leaf: &str) -> Option<PathBuf> {
         Ok(()) => Some(dir),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Some(dir),
         Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_of_another_pid_namespace_is_nobodys_to_remove() {
+        assert_eq!(monitor_of("seawall-run-12.4026531836", "4026531836"), Some("12"));
+        assert_eq!(monitor_of("seawall-run-12.4026532180", "4026531836"), None);
+        assert_eq!(monitor_of("seawall-run-12", "4026531836"), None);
+        assert_eq!(monitor_of("seawall-run-.7", "7"), None);
+        assert_eq!(monitor_of("other-12.7", "7"), None);
     }
 }
