@@ -3,12 +3,17 @@
 //! Pure: nothing here reads a file, a socket or the clock. The binary collects [`Facts`], this crate
 //! judges them. Each check is one file under `checks/`; `docs/audit.md` says how to add one.
 
+pub mod checklist;
 mod checks;
 pub mod facts;
 pub mod finding;
 pub mod harden;
+mod openclaw;
+pub mod packet;
 pub mod registry;
+pub mod report;
 
 pub use facts::{Fact, Facts};
 pub use finding::{Disposition, Finding, Fix, Status, Step};
-pub use registry::{Check, audit, check, checks};
+pub use registry::{Audience, Check, audit, check, checks};
+pub use report::Report;

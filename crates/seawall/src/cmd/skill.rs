@@ -385,6 +385,22 @@ fn decide(args: &DecideArgs, status: Status) -> Outcome {
     Ok(0)
 }
 
+/// Whether each of these folders is a skill exactly as it was approved, by the lockfile that the
+/// other commands use without `--lock`.
+pub(crate) fn approvals(paths: &[PathBuf]) -> Vec<bool> {
+    let lock = LockArg { lock: std::env::var_os("SEAWALL_SKILLS_LOCK").map(PathBuf::from) };
+    let lock = Lock::read(&lock.path()).ok().filter(|lock| !lock.skills.is_empty());
+    // Without a decision there is nothing to compare, and no file needs to be read.
+    let Some(lock) = lock else { return vec![false; paths.len()] };
+    paths
+        .iter()
+        .map(|path| {
+            load::load(path)
+                .is_ok_and(|folder| lock.standing(&folder.name, &folder) == Standing::Approved)
+        })
+        .collect()
+}
+
 /// A folder and what came of reading it.
 type Loaded = (PathBuf, Result<Folder, load::LoadError>);
 

@@ -50,7 +50,7 @@ fn status(args: &Args) -> Result<Option<Value>, String> {
 
 /// One view of what the supervisor and the guard say. A guard that does not answer leaves its
 /// planes at "none", whatever they were before.
-fn compose(answer: &Value) -> Value {
+pub(crate) fn compose(answer: &Value) -> Value {
     let supervisor = answer.get("supervisor").cloned().unwrap_or(Value::Null);
     let guard = answer.get("guard").cloned().unwrap_or(Value::Null);
     let mut planes = guard.get("planes").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -1,0 +1,55 @@
+//! The container's filesystem should be read-only.
+
+use crate::facts::Facts;
+use crate::finding::Fix;
+use crate::registry::{Audience, Check, Out};
+use seawall_model::finding::{Confidence, Level};
+use super::containers::each;
+
+pub(super) static CHECK: Check = Check {
+    id: "container.writable",
+    title: "the container's filesystem is writable",
+    severity: Level::Medium,
+    confidence: Confidence::High,
+    audience: Audience::Personal,
+    item: Some(7),
+    atlas: &[],
+    attack: &["T1554"],
+    cis: &["CIS Docker Benchmark v1.6 5.12"],
+    why: "A skill changes the program, and the change stays.",
+    openclaw: &[],
+    run,
+};
+
+fn run(facts: &Facts, out: &mut Out<'_>) {
+    for (place, container, certain) in each(facts, out) {
+        if !container.read_only {
+            let hit = out.hit(place, "read_only is not set");
+            let hit = if certain { hit } else { hit.confidence(Confidence::Medium) };
+            hit.fix(Fix::risky("set `read_only: true` with tmpfs for /tmp", "programs that write outside /tmp and the volumes"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::given;
+    use crate::registry::run as check;
+    use crate::facts::Container;
+    use serde_json::json;
+
+    #[test]
+    fn containers_and_compose_files() {
+        let mut facts = given::config(json!({}));
+        facts.now = 1_000_000_000;
+        let plain = Container { openclaw: true, user: "1000".into(), read_only: true, security: vec!["no-new-privileges".into()], ..Default::default() };
+        facts.host.containers = crate::Fact::Known(vec![plain.clone(), Container { openclaw: false, privileged: true, network: "host".into(), ..Default::default() }]);
+        facts.host.compose = crate::Fact::Known(vec![]);
+        assert_eq!(check(&CHECK, &facts), vec![]);
+        let bad = Container { read_only: false, ..plain.clone() };
+        facts.host.compose = crate::Fact::Known(vec![crate::facts::Compose { path: "/c.yml".into(), services: vec![bad] }]);
+        assert!(!check(&CHECK, &facts).is_empty());
+    }
+
+}

@@ -1,0 +1,57 @@
+//! SSH should take keys only.
+
+use crate::facts::Facts;
+use crate::finding::Fix;
+use crate::registry::{Audience, Check, Out};
+use seawall_model::finding::{Confidence, Level};
+
+pub(super) static CHECK: Check = Check {
+    id: "ssh.passwords",
+    title: "SSH takes passwords",
+    severity: Level::High,
+    confidence: Confidence::High,
+    audience: Audience::Personal,
+    item: Some(3),
+    atlas: &[],
+    attack: &["T1021.004", "T1110"],
+    cis: &["CIS Controls v8 6.3"],
+    why: "Machines on the internet try millions of passwords.",
+    openclaw: &[],
+    run,
+};
+
+fn run(facts: &Facts, out: &mut Out<'_>) {
+    let Some(Some(sshd)) = out.need(&facts.host.sshd) else { return };
+    if !sshd.running {
+        return;
+    }
+    for keyword in ["passwordauthentication", "kbdinteractiveauthentication", "permitemptypasswords"] {
+        if sshd.get(keyword) == Some("yes") {
+            out.hit(format!("sshd: {keyword}"), "yes").severity(if keyword == "permitemptypasswords" { Level::Critical } else { Level::High })
+                .fix(Fix::risky("take keys only, after you have logged in with one", "logins with a password").run("seawall harden apply ssh.passwords"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::given;
+    use crate::registry::run as check;
+    use serde_json::json;
+
+    #[test]
+    fn effective_settings() {
+        let sshd = |pairs: &[(&str, &str)]| crate::Fact::Known(Some(crate::facts::Sshd {
+            settings: pairs.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect(),
+            running: true,
+        }));
+        let mut facts = given::config(json!({}));
+        facts.now = 1_000_000_000;
+        facts.host.sshd = sshd(&[("passwordauthentication", "yes")]);
+        assert_eq!(check(&CHECK, &facts).len(), 1);
+        facts.host.sshd = sshd(&[("passwordauthentication", "no")]);
+        assert_eq!(check(&CHECK, &facts), vec![]);
+    }
+
+}

@@ -1,0 +1,287 @@
+//! OpenClaw's state database, opened for reading only.
+
+use rusqlite::{Connection, OpenFlags, Row};
+use seawall_audit::facts::{Device, Fact, Job, Pending, State};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// Rows of one table that are looked at.
+const MAX_ROWS: usize = 20_000;
+
+/// Reads the database. `None`: there is none yet.
+pub(super) fn state(state_dir: &Path) -> Fact<Option<State>> {
+    let path = state_dir.join("state/openclaw.sqlite");
+    match path.try_exists() {
+        Ok(false) => return Fact::Known(None),
+        Ok(true) => {}
+        Err(e) => return Fact::unknown(format!("`{}`: {e}", path.display()), "sudo seawall audit"),
+    }
+    match read(&path, state_dir) {
+        Ok(state) => Fact::Known(Some(state)),
+        Err(e) => Fact::unknown(format!("`{}`: {e}", path.display()), "openclaw doctor"),
+    }
+}
+
+fn read(path: &Path, state_dir: &Path) -> rusqlite::Result<State> {
+    let connection = open(path)?;
+    let mut state = State::default();
+    rows(
+        &connection,
+        "SELECT device_id, COALESCE(operator_label, display_name, client_id, ''), roles_json, COALESCE(approved_scopes_json, scopes_json), COALESCE(approved_via, ''), COALESCE(remote_ip, ''), approved_at_ms, COALESCE(last_seen_at_ms, 0) FROM device_pairing_paired",
+        |row| {
+            state.devices.push(Device {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                roles: list(row.get(2)?),
+                scopes: list(row.get(3)?),
+                via: row.get(4)?,
+                remote: row.get(5)?,
+                approved: row.get::<_, i64>(6)? / 1000,
+                seen: row.get::<_, i64>(7)? / 1000,
+            });
+            Ok(())
+        },
+    )?;
+    rows(
+        &connection,
+        "SELECT request_id, COALESCE(display_name, client_id, ''), COALESCE(remote_ip, ''), scopes_json, ts FROM device_pairing_pending",
+        |row| {
+            state.pending.push(Pending {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                from: row.get(2)?,
+                scopes: list(row.get(3)?),
+                since: row.get::<_, i64>(4)? / 1000,
+            });
+            Ok(())
+        },
+    )?;
+    rows(
+        &connection,
+        "SELECT request_id, channel_key || '/' || account_id, COALESCE(meta_json, '') FROM channel_pairing_requests",
+        |row| {
+            let meta: String = row.get(2)?;
+            let meta: Value = serde_json::from_str(&meta).unwrap_or_default();
+            let id: String = row.get(0)?;
+            let name = ["username", "name", "displayName"]
+                .iter()
+                .find_map(|key| meta.get(key)?.as_str())
+                .unwrap_or(&id)
+                .to_owned();
+            state.senders_pending.push(Pending {
+                id: id.clone(),
+                name,
+                from: row.get(1)?,
+                ..Pending::default()
+            });
+            Ok(())
+        },
+    )?;
+    rows(
+        &connection,
+        "SELECT channel_key || '/' || account_id, entry FROM channel_pairing_allow_entries ORDER BY sort_order",
+        |row| {
+            state.senders.entry(row.get(0)?).or_default().push(row.get(1)?);
+            Ok(())
+        },
+    )?;
+    rows(
+        &connection,
+        "SELECT job_id, name, enabled, payload_kind, job_json FROM cron_jobs",
+        |row| {
+            let json: String = row.get(4)?;
+            state.jobs.push(job(
+                row.get(0)?,
+                row.get(1)?,
+                row.get::<_, i64>(2)? != 0,
+                row.get(3)?,
+                &serde_json::from_str(&json).unwrap_or_default(),
+            ));
+            Ok(())
+        },
+    )?;
+    rows(&connection, "SELECT raw_json FROM exec_approvals_config LIMIT 1", |row| {
+        let json: String = row.get(0)?;
+        state.approvals = serde_json::from_str(&json).ok();
+        Ok(())
+    })?;
+    rows(
+        &connection,
+        "SELECT state_key, value_json FROM config_machine_state WHERE state_key IN ('plugins.installedIndex', 'hooks.internal.installs')",
+        |row| {
+            let (key, json): (String, String) = (row.get(0)?, row.get(1)?);
+            let value: Value = serde_json::from_str(&json).unwrap_or_default();
+            if key == "hooks.internal.installs" {
+                state.hook_installs = installs(&value, state_dir, "hooks");
+            } else {
+                state.plugin_installs = value
+                    .pointer("/index/installRecords")
+                    .map(|records| installs(records, state_dir, "extensions"))
+                    .unwrap_or_default();
+                state.plugin_ids = value
+                    .pointer("/index/plugins")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|plugin| plugin.get("pluginId")?.as_str().map(str::to_owned))
+                    .collect();
+            }
+            Ok(())
+        },
+    )?;
+    rows(
+        &connection,
+        "SELECT name FROM secret_store_entries WHERE deleted_at_ms IS NULL",
+        |row| {
+            state.stored_secrets.push(row.get(0)?);
+            Ok(())
+        },
+    )?;
+    rows(&connection, "SELECT expires_at_ms FROM device_pairing_join_codes", |row| {
+        let expires: i64 = row.get::<_, Option<i64>>(0)?.unwrap_or(i64::MAX);
+        state.join_codes += usize::from(expires / 1000 > jiff::Timestamp::now().as_second());
+        Ok(())
+    })?;
+    Ok(state)
+}
+
+/// Opens without changing anything: neither the file nor the two beside it. When the gateway runs,
+/// its log of changes must be read too, which needs a place for shared memory; without the right to
+/// make one, the file alone is read.
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let wal = path.with_extension("sqlite-wal");
+    let plain = std::fs::metadata(&wal).map_or(true, |meta| meta.len() == 0);
+    let text = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    // Nobody has changes under way: then nothing is made beside the file either.
+    let uri = if plain { format!("file:{text}?immutable=1") } else { format!("file:{text}") };
+    let connection = Connection::open_with_flags(uri, flags)?;
+    connection.busy_timeout(Duration::from_millis(200))?;
+    Ok(connection)
+}
+
+/// Runs a query; a table that this release does not have holds nothing.
+fn rows(
+    connection: &Connection,
+    query: &str,
+    mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = match connection.prepare(query) {
+        Ok(statement) => statement,
+        Err(e) if e.to_string().contains("no such table") => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        each(row)?;
+        count += 1;
+        if count >= MAX_ROWS {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn list(json: Option<String>) -> Vec<String> {
+    json.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+fn job(id: String, name: String, enabled: bool, payload: String, json: &Value) -> Job {
+    let text = |pointer: &str| {
+        json.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let shown = |pointer: &str| {
+        json.pointer(pointer).map(|value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+    };
+    let runs = [
+        "/payload/command",
+        "/payload/script",
+        "/payload/argv",
+        "/schedule/command",
+        "/trigger/script",
+    ]
+    .iter()
+    .find_map(|pointer| shown(pointer))
+    .unwrap_or_default();
+    let delivers = match text("/delivery/mode").as_str() {
+        "" | "none" => String::new(),
+        mode => format!("{mode} {}", text("/delivery/to")).trim().to_owned(),
+    };
+    Job {
+        enabled,
+        payload,
+        schedule: text("/schedule/kind"),
+        runs: runs.chars().take(160).collect(),
+        delivers,
+        trigger: json.get("trigger").is_some_and(|trigger| !trigger.is_null()),
+        managed: text("/description").starts_with("[managed-by=")
+            || ["heartbeat:", "skill-collection-review:"]
+                .iter()
+                .any(|prefix| text("/declarationKey").starts_with(prefix)),
+        id,
+        name,
+    }
+}
+
+/// Install records, with the version that is on disk.
+fn installs(records: &Value, state_dir: &Path, folder: &str) -> BTreeMap<String, Value> {
+    let mut out = BTreeMap::new();
+    for (id, record) in records.as_object().into_iter().flatten().take(MAX_ROWS) {
+        let mut record = record.clone();
+        let path = record
+            .get("installPath")
+            .and_then(Value::as_str)
+            .map_or_else(|| state_dir.join(folder).join(id), Into::into);
+        if let Some(version) = super::content::package_version(&path)
+            && let Some(map) = record.as_object_mut()
+        {
+            map.insert("installedVersion".into(), version.into());
+        }
+        out.insert(id.clone(), record);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_read_and_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("state");
+        std::fs::create_dir(&root).unwrap();
+        assert_eq!(state(dir.path()), Fact::Known(None));
+        let path = root.join("openclaw.sqlite");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE cron_jobs (job_id TEXT, name TEXT, enabled INTEGER, payload_kind TEXT, job_json TEXT); INSERT INTO cron_jobs VALUES ('1', 'n', 1, 'command', '{\"payload\":{\"command\":\"id\"},\"schedule\":{\"kind\":\"cron\"},\"delivery\":{\"mode\":\"webhook\",\"to\":\"https://x\"}}');").unwrap();
+        drop(connection);
+        let before = std::fs::read_dir(&root).unwrap().count();
+        let Fact::Known(Some(read)) = state(dir.path()) else { panic!() };
+        assert_eq!(
+            (read.jobs[0].runs.as_str(), read.jobs[0].delivers.as_str()),
+            ("id", "webhook https://x")
+        );
+        assert_eq!(std::fs::read_dir(&root).unwrap().count(), before);
+    }
+
+    #[test]
+    fn garbage_is_could_not_check() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("state")).unwrap();
+        std::fs::write(
+            dir.path().join("state/openclaw.sqlite"),
+            "not a database, but long enough to look like one",
+        )
+        .unwrap();
+        assert!(state(dir.path()).known().is_none());
+    }
+}
