@@ -326,7 +326,7 @@ mod tests {
             &keys(&first.findings),
             0,
         );
-        assert!(!again.fails(Level::Low) && first.fails(Level::Critical));
+        assert!(!again.fails(Level::Low) && first.fails(Level::High));
         assert_eq!(again.summary.could_not_check, first.summary.could_not_check);
     }
 }
