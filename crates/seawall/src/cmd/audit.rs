@@ -3,7 +3,7 @@
 //! Exit codes: 0 nothing at or above `--fail-on`, 1 something is, 2 the command line is wrong, 3 it
 //! could not be done.
 
-use crate::collect::{self, collect};
+use crate::collect::{self, collect_named};
 use crate::deploy::{Deployment, Wanted, expand};
 use crate::home::Home;
 use seawall_audit::report::{Report, Suppressions, keys};
@@ -121,7 +121,7 @@ fn audit(args: &Look) -> Result<ExitCode, String> {
     let (deployment, wanted) = find(args)?;
     let suppressions = suppressions(args, &deployment)?;
     let baseline = args.baseline.as_deref().map_or(Ok(BTreeSet::new()), baseline)?;
-    let facts = collect(&deployment, &wanted);
+    let facts = collect_named(&deployment, &wanted);
     let audience = match args.whom {
         Whom::Personal => Audience::Personal,
         Whom::Team => Audience::Team,

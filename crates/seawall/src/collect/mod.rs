@@ -31,7 +31,13 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Everything about a deployment and its host, as far as it can be read.
-pub(crate) fn collect(deployment: &Deployment, wanted: &Wanted<'_>) -> Facts {
+pub(crate) fn collect(deployment: &Deployment) -> Facts {
+    let (state_link, config_link) = (deployment.state_dir.clone(), deployment.config_path.clone());
+    collect_named(deployment, &Wanted { state_link, config_link, openclaw: None })
+}
+
+/// The same, for a deployment whose paths are known as somebody named them.
+pub(crate) fn collect_named(deployment: &Deployment, wanted: &Wanted<'_>) -> Facts {
     let (state_dir, home) = (deployment.state_dir.as_path(), deployment.home.as_path());
     // The host's programs and `/proc` take most of the time; they run beside each other.
     thread::scope(|scope| {
