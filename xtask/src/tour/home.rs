@@ -185,7 +185,13 @@ pub(crate) fn git(arguments: &[&str]) -> Result<(), String> {
             .current_dir(workspace())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", HOME),
+            .env("HOME", HOME)
+            // The deployment's user may be another than the one that runs this.
+            .envs([
+                ("GIT_CONFIG_COUNT", "1"),
+                ("GIT_CONFIG_KEY_0", "safe.directory"),
+                ("GIT_CONFIG_VALUE_0", "*"),
+            ]),
     )
 }
 
