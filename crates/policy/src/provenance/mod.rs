@@ -165,6 +165,10 @@ impl Memory {
         }
         if seen.confidentiality >= Confidentiality::Private {
             self.print(text, seen.confidentiality);
+            // A model can decode what it read: what the text hides is held as closely.
+            for form in decode::forms(text).texts {
+                self.print(&form, seen.confidentiality);
+            }
         }
     }
 
@@ -576,6 +580,24 @@ mod tests {
         memory.observe(secret, &Words::default());
         assert_eq!(
             memory.carries("fyi: CORRECT-HORSE-BATTERY-STAPLE!"),
+            Some(Confidentiality::Secret)
+        );
+        assert_eq!(memory.carries("a harmless sentence about gardens and tea"), None);
+    }
+
+    #[test]
+    fn closely_held_text_that_was_read_encoded_is_recognised_decoded() {
+        use base64::Engine as _;
+        let plain = "db_password = correct horse battery staple";
+        let encoded = base64::engine::general_purpose::STANDARD.encode(plain);
+        let mut memory = Memory::default();
+        let text = format!("output:\n{encoded}\n");
+        let mut secret = seen(&text);
+        secret.confidentiality = Confidentiality::Secret;
+        secret.document = true;
+        memory.observe(secret, &Words::default());
+        assert_eq!(
+            memory.carries("the password is: correct horse battery staple"),
             Some(Confidentiality::Secret)
         );
         assert_eq!(memory.carries("a harmless sentence about gardens and tea"), None);
