@@ -197,7 +197,17 @@ impl Differences {
         self.list("listed_recipients", listed_recipients, &new.listed_recipients, target, same);
         self.list("owner", owner, &new.owner, &["target", "payload", "licensed"], same);
         self.list("read_folders", read_folders, &new.read_folders, &["path_class"], folder);
-        self.list("write_folders", write_folders, &new.write_folders, &["path_class"], folder);
+        // The narrowest folder counts: one that may only be read takes itself out of one around it
+        // that may be written.
+        let writable = |entry: &str, list: &[String]| {
+            read_folders.is_empty() && new.read_folders.is_empty() && folder(entry, list)
+        };
+        self.list("write_folders", write_folders, &new.write_folders, &["path_class"], writable);
+        for entry in read_folders.iter().filter(|e| !new.read_folders.contains(e)) {
+            if folder(entry, &new.write_folders) {
+                self.add(format!("\"{entry}\" may be written"), Direction::Wider);
+            }
+        }
         self.tool_lists("", (tools_deny, tools_allow), (&new.tools_deny, &new.tools_allow));
         let deadline = |a: u64, b: u64| match a.cmp(&b) {
             std::cmp::Ordering::Less => Direction::Wider,
@@ -535,6 +545,17 @@ mod tests {
         assert!(!covers_host(&["a.example.com".into()], "*.example.com"));
         assert!(covers_tool(&["cr*".into()], "cron*"));
         assert!(!covers_tool(&["cron".into()], "cron*"));
+    }
+
+    #[test]
+    fn a_folder_to_read_inside_one_to_write_keeps_it_from_being_written() {
+        let old = toml("[policy]\nwrite_folders = [\"/srv\"]\nread_folders = [\"/srv/a\"]\n");
+        let new = toml("[policy]\nwrite_folders = [\"/srv\"]\n");
+        check(&old, &new, Wider, Wider);
+        let inner = toml(
+            "[policy]\nwrite_folders = [\"/srv\", \"/srv/a/b\"]\nread_folders = [\"/srv/a\"]\n",
+        );
+        check(&old, &inner, Wider, Narrower);
     }
 
     const FORBID: &str = "@id(\"x\") @reason(\"r\") forbid (principal, action, resource)";
