@@ -2,6 +2,7 @@
 //!
 //! Pure: nothing here reads a file, a socket or the clock. The binary collects [`Facts`], this crate
 //! judges them. Each check is one file under `checks/`; `docs/audit.md` says how to add one.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod checklist;
 mod checks;

@@ -3,6 +3,7 @@
 //!
 //! This crate is pure: it has no file, network, process, clock or runtime. Everything here is a
 //! value that one plane hands to another.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod action;
 pub mod effect;

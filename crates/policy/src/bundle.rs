@@ -16,6 +16,11 @@ use std::sync::Arc;
 const BASELINE: &str = include_str!("../../../content/policy/cedar/baseline.cedar");
 const OWNER: &str = include_str!("../../../content/policy/cedar/owner.cedar");
 
+/// Whether a text is one of the shipped rules; a name alone says nothing.
+pub(crate) fn is_shipped(text: &str) -> bool {
+    text == BASELINE || text == OWNER
+}
+
 /// Largest policy source; the shipped baseline is a tenth of it.
 const MAX_SOURCE: usize = 1024 * 1024;
 

@@ -11,7 +11,7 @@ use crate::hosts;
 use crate::influence;
 use crate::paths::{self, PathClass};
 use crate::sequence::Event;
-use crate::session::{OpenCall, SessionState};
+use crate::session::{Asked, OpenCall, SessionState};
 use crate::trust::{SessionKind, Trust};
 use seawall_model::label::{Confidentiality, Integrity, Label};
 use seawall_model::{Action, ActionKind, Decision, Effect, Permit, Reason, ToolCall, Verdict};
@@ -59,7 +59,7 @@ pub fn decide_fully(
                 .remedy(format!("wait, or raise policy.budget.{key}")),
         );
     }
-    found.answered(&digest, state, now_ms);
+    found.answered(&digest, &action.call_id, state, now_ms);
     let decision = found.decision();
     let mut reasons = found.denies;
     let asks = if decision == Decision::Ask {
@@ -148,8 +148,20 @@ impl Found {
     }
 
     /// Leaves out what a person has answered already.
-    fn answered(&mut self, digest: &str, state: &SessionState, now_ms: u64) {
+    /// The same question about another call was asked before and not answered with yes: asking
+    /// again would train the person to say yes, so it is a no until they speak.
+    fn answered(&mut self, digest: &str, call_id: &str, state: &SessionState, now_ms: u64) {
         self.asks.retain(|(key, _)| !state.grants.covers(key, digest, now_ms));
+        let again =
+            |key: &AskKey| state.asked.iter().any(|a| a.key == *key && a.call_id != call_id);
+        if self.asks.iter().any(|(key, _)| again(key)) {
+            for (_, reason) in std::mem::take(&mut self.asks) {
+                self.deny(Reason {
+                    text: format!("{} (asked before in this turn, and not allowed)", reason.text),
+                    ..reason
+                });
+            }
+        }
     }
 
     fn decision(&self) -> Decision {
@@ -275,9 +287,18 @@ impl<'a> Judge<'a> {
     fn key(&self, reason: &Reason, facts: &Facts, target: &str) -> AskKey {
         AskKey {
             rule: reason.rule.clone(),
-            tool: facts.tool.clone(),
+            tool: if reason.rule == "influence.unlicensed" {
+                String::new()
+            } else {
+                facts.tool.clone()
+            },
             agent: facts.agent.clone(),
-            target: target.to_owned(),
+            // Whether the person asked for such an act is not a question about its target.
+            target: if reason.rule == "influence.unlicensed" {
+                facts.verb.words().to_owned()
+            } else {
+                target.to_owned()
+            },
         }
     }
 
@@ -580,11 +601,21 @@ pub fn commit(
     now_ms: u64,
 ) {
     state.step = state.step.saturating_add(1);
+    if verdict.decision == Decision::Ask {
+        let decided = decide_fully(bundle, state, action, now_ms);
+        for key in decided.asks {
+            let (call_id, digest) = (action.call_id.clone(), decided.digest.clone());
+            if !state.asked.iter().any(|a| a.key == key && a.call_id == call_id) {
+                state.asking(Asked { key, call_id, digest });
+            }
+        }
+    }
     if verdict.decision != Decision::Allow {
         return;
     }
     let call = tool_call(&action.kind);
     let digest = digest::of(&call);
+    state.asked.retain(|a| a.digest != digest && a.call_id != action.call_id);
     state.grants.spend(&digest, now_ms);
     let judge = Judge::new(bundle, state, action, now_ms);
     let analysed = judge.analyse(&call);
@@ -593,6 +624,18 @@ pub fn commit(
     let places = &bundle.settings().places;
     let events: Vec<Facts> =
         analysed.items.iter().map(|item| judge.facts(&analysed, item).0).collect();
+    // A page that the person's words led to may be mentioned from then on.
+    let mut followed = Vec::new();
+    for (facts, item) in events.iter().zip(&analysed.items) {
+        if let Some(Effect::Request { url: Some(url), .. }) = &item.effect
+            && matches!(facts.target, Target::User | Target::Record)
+        {
+            followed.push(url.clone());
+        }
+    }
+    for url in followed {
+        state.memory.follow(&url);
+    }
     for facts in &events {
         bundle.sequences().advance(&mut state.sequences, Event::before(facts), now_ms);
     }

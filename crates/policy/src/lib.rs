@@ -1,7 +1,8 @@
 //! Seawall's decision engine: what an action would cause, and whether it may.
 //!
 //! [`decide`] is a pure function of the [`Bundle`], the [`SessionState`] and the action: no clock,
-//! file, socket, environment or lock is inside. The daemon feeds what it observes into the state
+//! file, socket or environment is inside, and the one lock (around answers of rules that were
+//! given before) changes speed alone. The daemon feeds what it observes into the state
 //! ([`observe`]), takes decisions into it ([`commit`]), keeps it and persists it.
 //!
 //! ```
@@ -21,12 +22,14 @@
 //! let verdict = decide(&Bundle::baseline(), &SessionState::default(), &action, 0);
 //! assert_eq!(verdict.decision, Decision::Deny);
 //! ```
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod approvals;
 pub mod budget;
 pub mod bundle;
 pub mod call;
 pub mod catalogue;
+pub mod compare;
 pub mod decide;
 pub mod digest;
 pub mod facts;

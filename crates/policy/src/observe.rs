@@ -174,6 +174,7 @@ fn words(
     let label = Label::new(integrity, Confidentiality::Internal);
     state.see(&label, "words");
     state.words.add(text);
+    state.asked.clear();
     bundle.sequences().forget(&mut state.sequences, Forget::Words);
     let words = std::mem::take(&mut state.words);
     state.memory.reconsider(&words);
@@ -283,7 +284,9 @@ fn source_of(bundle: &Bundle, state: &SessionState, call: &ToolCall, workspace: 
 fn asked_for(query: &str, state: &SessionState) -> bool {
     let folded = crate::words::fold(query);
     folded.len() >= 4
-        && (state.words.name(&folded) || folded.split(' ').all(|word| state.words.name(word)))
+        && (state.words.name(&folded)
+            || folded.split(' ').all(|word| state.words.name(word))
+            || (state.words.delegates() && state.memory.delegated.name(&folded)))
 }
 
 fn remember(

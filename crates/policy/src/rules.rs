@@ -61,6 +61,10 @@ pub struct RuleInfo {
     pub reason: String,
     /// What would change it.
     pub remedy: String,
+    /// Whether it is one of the shipped rules.
+    pub shipped: bool,
+    /// Effect, scope and conditions as Cedar writes them in JSON, without the annotations.
+    pub form: serde_json::Value,
 }
 
 /// One policy text.
@@ -488,6 +492,16 @@ fn read_policy(
     if !replaces.is_empty() {
         replaced.insert(replaces);
     }
+    let mut form = match policy.to_json() {
+        Ok(form) => form,
+        Err(e) => {
+            fail(format!("`{id}`: {e}"));
+            return;
+        }
+    };
+    if let Some(map) = form.as_object_mut() {
+        map.remove("annotations");
+    }
     all.push((
         policy.clone(),
         RuleInfo {
@@ -497,6 +511,8 @@ fn read_policy(
             permits,
             reason: note("reason"),
             remedy: note("remedy"),
+            shipped: crate::bundle::is_shipped(source.text),
+            form,
         },
     ));
 }

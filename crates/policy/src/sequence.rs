@@ -183,7 +183,12 @@ impl Sequences {
         ];
         let mut out = Vec::new();
         let mut errors = Vec::new();
+        let mut ids = std::collections::BTreeSet::new();
         for rule in rules {
+            // Progress is kept by id: two rules of one id would undo each other's.
+            if !ids.insert(rule.id.clone()) {
+                errors.push((rule.id.clone(), "another sequence has this id".to_owned()));
+            }
             let mut steps = Vec::new();
             for step in &rule.step {
                 for target in &step.target {

@@ -47,6 +47,8 @@ pub struct SessionState {
     pub sequences: crate::sequence::Progress,
     /// Limits: what was used.
     pub counters: Counters,
+    /// Questions that were asked and not answered with yes since the person last spoke.
+    pub asked: Vec<Asked>,
     /// Answers that still hold.
     pub grants: Grants,
     /// Calls that were allowed and have not reported a result.
@@ -62,6 +64,17 @@ pub struct Seen {
     pub source: String,
     /// Category of the label.
     pub category: String,
+}
+
+/// A question that was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The question.
+    pub key: crate::approvals::AskKey,
+    /// The call about which it was asked.
+    pub call_id: String,
+    /// Digest of that call.
+    pub digest: String,
 }
 
 /// A call that was allowed.
@@ -187,6 +200,14 @@ impl SessionState {
             self.conversations.remove(0);
         }
         self.conversations.push(pair);
+    }
+
+    /// Remembers a question.
+    pub fn asking(&mut self, asked: Asked) {
+        if self.asked.len() >= MAX_OPEN {
+            self.asked.remove(0);
+        }
+        self.asked.push(asked);
     }
 
     /// Remembers an allowed call until its result comes.

@@ -113,24 +113,61 @@ pub struct Played {
 /// Most repetitions of a step.
 const MAX_TIMES: u64 = 20_000;
 
+/// A part of what the engine remembers. Taken away, it shows what the others hold by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What the session and its files have seen: integrity and confidentiality.
+    Labels,
+    /// Where values came from and what texts contained.
+    Provenance,
+    /// Where the rules over several calls stand.
+    Sequences,
+}
+
+impl Part {
+    /// Takes the part out of a session.
+    pub fn remove(self, state: &mut SessionState) {
+        match self {
+            Self::Labels => {
+                state.label = None;
+                state.outside.clear();
+                state.files.clear();
+                state.forgotten = None;
+                for call in &mut state.open {
+                    call.label = None;
+                }
+            }
+            Self::Provenance => state.memory = crate::provenance::Memory::default(),
+            Self::Sequences => state.sequences = crate::sequence::Progress::default(),
+        }
+    }
+}
+
 /// Plays a trace. Allowed calls run, all others do not.
 #[must_use]
 pub fn play(bundle: &Bundle, trace: &Trace) -> Vec<Played> {
-    let mut player = Player {
-        bundle,
-        sessions: BTreeMap::new(),
-        tools: &trace.tools,
-        now: 1_700_000_000_000,
-        calls: 0,
-        out: Vec::new(),
-    };
-    for (i, step) in trace.steps.iter().enumerate() {
-        player.now += 1000 + step.after_seconds * 1000;
-        for _ in 0..step.times.clamp(1, MAX_TIMES) {
-            player.step(i, step);
-        }
-    }
+    play_without(bundle, trace, &[])
+}
+
+/// As [`play`], with parts of the memory taken away before every step.
+#[must_use]
+pub fn play_without(bundle: &Bundle, trace: &Trace, parts: &[Part]) -> Vec<Played> {
+    let mut player = Player::new(bundle, trace, parts);
+    player.run(trace);
     player.out
+}
+
+/// Plays a trace under one bundle and asks another about every call, in the same state: index of
+/// the step, what the first decides, and what the second would.
+#[must_use]
+pub fn play_beside(
+    bundle: &Bundle,
+    other: &Bundle,
+    trace: &Trace,
+) -> Vec<(usize, Decision, Decision)> {
+    let mut player = Player { beside: Some(other), ..Player::new(bundle, trace, &[]) };
+    player.run(trace);
+    player.compared
 }
 
 /// The steps that came out otherwise than the trace says: index and what happened.
@@ -157,6 +194,10 @@ pub fn faults(trace: &Trace, played: &[Played]) -> Vec<(usize, String)> {
 
 struct Player<'a> {
     bundle: &'a Bundle,
+    parts: &'a [Part],
+    /// A second opinion, and what it says beside the first.
+    beside: Option<&'a Bundle>,
+    compared: Vec<(usize, Decision, Decision)>,
     sessions: BTreeMap<String, SessionState>,
     tools: &'a [Offer],
     now: u64,
@@ -164,12 +205,38 @@ struct Player<'a> {
     out: Vec<Played>,
 }
 
-impl Player<'_> {
+impl<'a> Player<'a> {
+    fn new(bundle: &'a Bundle, trace: &'a Trace, parts: &'a [Part]) -> Self {
+        Self {
+            bundle,
+            parts,
+            beside: None,
+            compared: Vec::new(),
+            sessions: BTreeMap::new(),
+            tools: &trace.tools,
+            now: 1_700_000_000_000,
+            calls: 0,
+            out: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, trace: &Trace) {
+        for (i, step) in trace.steps.iter().enumerate() {
+            self.now += 1000 + step.after_seconds * 1000;
+            for _ in 0..step.times.clamp(1, MAX_TIMES) {
+                self.step(i, step);
+            }
+        }
+    }
+
     fn step(&mut self, index: usize, step: &Step) {
         self.now += 200;
         let name = step.session.clone().unwrap_or_else(|| "main".to_owned());
         let mut state =
             self.sessions.remove(&name).unwrap_or_else(|| self.fresh(Lineage::default()));
+        for part in self.parts {
+            part.remove(&mut state);
+        }
         let origin = origin(&name, step.stranger);
         if let Some(text) = &step.say {
             let words = Observation::Words {
@@ -243,6 +310,10 @@ impl Player<'_> {
             }),
         };
         let decided = decide_fully(self.bundle, state, &action, self.now);
+        if let Some(other) = self.beside {
+            let second = decide_fully(other, state, &action, self.now).verdict.decision;
+            self.compared.push((index, decided.verdict.decision, second));
+        }
         commit(self.bundle, state, &action, &decided.verdict, self.now);
         if decided.verdict.decision == Decision::Allow {
             let result = Observation::Result {

@@ -6,6 +6,7 @@
 //! The verdict is a conjunction. A finding's severity is decided where it is made, from what the
 //! skill declares, what its code does and where its hosts stand; high and critical block, medium
 //! warns, the rest informs.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod archive;
 mod binary;

@@ -75,26 +75,64 @@ fn runs(text: &str) -> impl Iterator<Item = &str> {
         .filter(|run| run.len() >= MIN_RUN)
 }
 
+/// What may separate an encoding from what stands beside it. Each of these characters is base64 in
+/// one alphabet and a separator in other places, so a run is tried with several readings.
+const SEPARATORS: &[&[char]] = &[
+    &['/'],
+    &['='],
+    &['-'],
+    &['_'],
+    &['+'],
+    // What is no part of base64, of its form for URLs, of either.
+    &['-', '_', '='],
+    &['/', '+', '='],
+    &['/', '=', '-', '_', '+'],
+];
+
+/// Tries a run as a whole and in the parts between characters that are separators elsewhere: a
+/// slash is base64 in one place and the beginning of a path in another.
 fn decode_run(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
+    decode_part(run, depth, budget, out);
+    for separators in SEPARATORS {
+        let present = separators.iter().filter(|c| run.contains(**c)).count();
+        // Of a set, one alone was tried by itself.
+        if present == 0 || (separators.len() > 1 && present == 1) {
+            continue;
+        }
+        for part in
+            run.split(*separators).filter(|p| p.len() >= MIN_RUN && p.len() < run.len()).take(32)
+        {
+            decode_part(part, depth, budget, out);
+        }
+    }
+}
+
+fn decode_part(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     if run.len() > *budget * 2 {
         out.cut = true;
         return;
     }
-    let body = run.trim_end_matches('=');
     let hexed = run.strip_prefix("0x").unwrap_or(run);
-    if hexed.len().is_multiple_of(2)
-        && hexed.bytes().all(|b| b.is_ascii_hexdigit())
-        && let Ok(bytes) = hex::decode(hexed)
-    {
-        keep(bytes, depth, budget, out);
+    if hexed.bytes().all(|b| b.is_ascii_hexdigit()) {
+        // A digit in front shifts every pair.
+        for offset in 0..2 {
+            let even = hexed.get(offset..).unwrap_or_default();
+            let even = even.get(..even.len() & !1).unwrap_or_default();
+            if let Ok(bytes) = hex::decode(even) {
+                keep(bytes, depth, budget, out);
+            }
+        }
     }
-    let decoded =
-        if body.contains(['-', '_']) { URL_SAFE.decode(body) } else { STANDARD.decode(body) };
-    if let Ok(bytes) = decoded {
-        keep(bytes, depth, budget, out);
-    } else if let Some((_, value)) = body.split_once('=') {
-        // `key=base64`.
-        decode_run(value, depth, budget, out);
+    let body = run.trim_end_matches('=');
+    let engine = if body.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+    // Up to three characters in front shift every group.
+    for offset in 0..4 {
+        let shifted = body.get(offset..).unwrap_or_default();
+        // One character over is no group.
+        let whole = if shifted.len() % 4 == 1 { shifted.len() - 1 } else { shifted.len() };
+        if let Some(Ok(bytes)) = shifted.get(..whole).map(|s| engine.decode(s)) {
+            keep(bytes, depth, budget, out);
+        }
     }
 }
 
@@ -107,7 +145,6 @@ fn keep(bytes: Vec<u8>, depth: usize, budget: &mut usize, out: &mut Decoded) {
     } else {
         bytes
     };
-    *budget = budget.saturating_sub(bytes.len());
     // Random bytes are valid base64 of nothing: keep what reads as text.
     let printable = bytes
         .iter()
@@ -116,6 +153,7 @@ fn keep(bytes: Vec<u8>, depth: usize, budget: &mut usize, out: &mut Decoded) {
     if bytes.len() < 8 || printable * 10 < bytes.len() * 8 {
         return;
     }
+    *budget = budget.saturating_sub(bytes.len());
     let text = String::from_utf8_lossy(&bytes).into_owned();
     level(&text, depth + 1, budget, out);
     out.texts.push(text);
@@ -175,6 +213,23 @@ mod tests {
             .map(|c| format!("{}\n", std::str::from_utf8(c).unwrap()))
             .collect();
         assert!(found(&folded));
+    }
+
+    #[test]
+    fn what_stands_beside_an_encoding_does_not_hide_it() {
+        let (hexed, b64) = (hex::encode(SECRET), STANDARD.encode(SECRET));
+        for text in [
+            format!("https://{}.example.com/", &hexed),
+            format!("https://example.com/a/{b64}/b"),
+            format!("x{b64}"),
+            format!("xyz{b64}"),
+            format!("1{hexed}"),
+            format!("name-{hexed}_part"),
+            format!("/a-b/{b64}?q=1_2"),
+            format!("k={b64}/tail-of-it"),
+        ] {
+            assert!(found(&text), "{text}");
+        }
     }
 
     #[test]

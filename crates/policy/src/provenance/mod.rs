@@ -43,10 +43,22 @@ const FOUND: u8 = 128;
 /// A search that finds more than this singles nothing out.
 const FEW: usize = 8;
 
+/// A field by which a person may call a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Name {
+    /// Key, so that two names of one kind count once.
+    key: String,
+    /// Folded value.
+    value: String,
+    /// Whether it names the record itself (a title) and not somebody or some place that it has to
+    /// do with (a sender, a channel).
+    own: bool,
+}
+
 /// One record, for words that come later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Kept {
-    names: Vec<String>,
+    names: Vec<Name>,
     members: Vec<u64>,
     links: Vec<u64>,
 }
@@ -153,6 +165,10 @@ impl Memory {
         }
         if seen.confidentiality >= Confidentiality::Private {
             self.print(text, seen.confidentiality);
+            // A model can decode what it read: what the text hides is held as closely.
+            for form in decode::forms(text).texts {
+                self.print(&form, seen.confidentiality);
+            }
         }
     }
 
@@ -162,6 +178,11 @@ impl Memory {
         } else if self.values.len() < MAX_VALUES {
             self.values.insert(key, flags);
         }
+    }
+
+    /// Remembers that the person's words led to a page.
+    pub fn follow(&mut self, url: &str) {
+        self.note(hash(&atoms::link(&words::fold(url))), NAMED);
     }
 
     fn prose(&mut self, text: &str, seen: &Seen<'_>, words: &Words, named: bool) {
@@ -179,14 +200,11 @@ impl Memory {
     }
 
     fn record(&mut self, record: &Record, seen: &Seen<'_>, words: &Words, found: bool) {
-        let names: Vec<String> = record
-            .fields
-            .iter()
-            .filter(|f| !f.is_prose() && can_name(&f.key, &f.value))
-            .map(|f| words::fold(&f.value))
-            .take(MAX_NAMES)
-            .collect();
-        let named = is_named(&names, words);
+        let names = names_of(record);
+        let described = record.fields.iter().any(|f| f.is_prose() && describes(&f.value, words));
+        let named = is_named(&names, words, false);
+        let linked = named || is_named(&names, words, described);
+        let found = found || (words.delegates() && is_named(&names, &self.delegated, false));
         let believed = if seen.integrity > Integrity::Outside { BELIEVED } else { 0 };
         let mut members = Vec::new();
         let mut links = Vec::new();
@@ -231,7 +249,7 @@ impl Memory {
                 }
             }
         }
-        if named && links.len() == 1 {
+        if linked && links.len() == 1 {
             for link in &links {
                 self.note(*link, ONLY);
             }
@@ -248,7 +266,7 @@ impl Memory {
     pub fn reconsider(&mut self, words: &Words) {
         let mut found = Vec::new();
         for kept in &self.records {
-            if is_named(&kept.names, words) {
+            if is_named(&kept.names, words, false) {
                 found.extend(kept.members.iter().map(|m| (*m, NAMED)));
                 if let [only] = kept.links.as_slice() {
                     found.push((*only, ONLY));
@@ -290,7 +308,9 @@ impl Memory {
             Target::Record
         } else if flags & DIRECTORY != 0 {
             Target::Directory
-        } else if flags & (FIELD | BELIEVED) != 0 {
+        } else if flags & BELIEVED != 0 || flags & (FIELD | PROSE) == FIELD {
+            // An address that outsiders wrote about in their texts is no clean pick from a list,
+            // even where it is a field as well.
             Target::Selected
         } else {
             Target::Outside
@@ -387,75 +407,121 @@ fn kinds(param: &str, tool: &str) -> Vec<String> {
     if own.is_empty() { nouns(tool) } else { own }
 }
 
-/// Whether a field can be the name by which a person calls a record.
-fn can_name(key: &str, value: &str) -> bool {
-    const KEYS: &[&str] = &[
-        "name",
-        "title",
-        "subject",
-        "filename",
-        "file",
-        "label",
-        "sender",
-        "from",
-        "author",
-        "user",
-        "username",
-        "channel",
-        "recipient",
-        "to",
-        "event",
-        "company",
-        "contact",
-        "city",
-        "email",
-        "owner",
-        "handle",
-        "topic",
-        "project",
-        "repo",
-        "repository",
-        "slug",
-        "key",
-        "account",
-        "payee",
-        "participants",
-        "recipients",
-    ];
-    const NOT: &[&str] =
-        &["id", "status", "type", "kind", "state", "permission", "read", "all_day", "mime_type"];
-    let trimmed = value.trim();
-    if trimmed.chars().count() < 3 || NOT.contains(&key) || key.ends_with("_id") {
-        return false;
-    }
-    if trimmed.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | ' ' | 'T' | '/'))
-    {
-        return false;
-    }
-    KEYS.contains(&key) || KEYS.iter().any(|k| key.ends_with(&format!("_{k}")))
+/// Keys of fields that name a record itself.
+const OWN: &[&str] = &[
+    "name",
+    "title",
+    "subject",
+    "filename",
+    "file",
+    "label",
+    "event",
+    "company",
+    "contact",
+    "city",
+    "topic",
+    "project",
+    "repo",
+    "repository",
+    "slug",
+    "key",
+    "username",
+    "handle",
+];
+/// Keys of fields that name what a record has to do with.
+const RELATED: &[&str] = &[
+    "sender",
+    "from",
+    "author",
+    "user",
+    "channel",
+    "recipient",
+    "to",
+    "email",
+    "owner",
+    "account",
+    "payee",
+    "participants",
+    "recipients",
+    "attendees",
+    "folder",
+    "group",
+    "room",
+];
+
+/// The fields by which a person may call a record.
+fn names_of(record: &Record) -> Vec<Name> {
+    let ends = |key: &str, keys: &[&str]| {
+        keys.contains(&key) || keys.iter().any(|k| key.ends_with(&format!("_{k}")))
+    };
+    record
+        .fields
+        .iter()
+        .filter(|f| !f.is_prose() && f.key != "id" && !f.key.ends_with("_id"))
+        .filter(|f| {
+            let value = f.value.trim();
+            value.chars().count() >= 3
+                && !value
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | ' ' | 'T' | '/'))
+        })
+        .filter_map(|f| {
+            let own = ends(&f.key, OWN);
+            (own || ends(&f.key, RELATED)).then(|| Name {
+                key: f.key.clone(),
+                value: words::fold(&f.value),
+                own,
+            })
+        })
+        .take(MAX_NAMES)
+        .collect()
 }
 
-/// Whether the person's words single a record out: they hold one of its distinctive names, or two
-/// of its names together.
-fn is_named(names: &[String], words: &Words) -> bool {
-    let mut weak = 0;
-    for (i, name) in names.iter().enumerate() {
-        if names.get(..i).is_some_and(|before| before.contains(name)) {
+/// Whether content is what the person described: it shares several of their longer words.
+fn describes(text: &str, words: &Words) -> bool {
+    /// Fewer are shared by chance.
+    const SHARED: usize = 3;
+    if text.len() > records::MAX_FIELD * 4 {
+        return false;
+    }
+    /// Shorter words are mostly grammar.
+    const LONG: usize = 5;
+    let mut seen: Vec<String> = Vec::new();
+    for word in text.split(|c: char| !c.is_alphanumeric()) {
+        if word.chars().count() < LONG {
             continue;
         }
-        let bare = name.trim_start_matches(['#', '@']);
+        let word = word.to_lowercase();
+        if !seen.contains(&word) && words.name(&word) {
+            seen.push(word);
+        }
+        if seen.len() >= SHARED {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the person's words single a record out: they hold its distinctive own name, or two
+/// things about it.
+fn is_named(names: &[Name], words: &Words, described: bool) -> bool {
+    let mut about: Vec<&str> = if described { vec!["description"] } else { Vec::new() };
+    for name in names {
+        let bare = name.value.trim_start_matches(['#', '@']);
         let bare = bare.strip_prefix("re: ").or_else(|| bare.strip_prefix("fwd: ")).unwrap_or(bare);
         if !words.name(bare) {
             continue;
         }
         // Several words, an address or a file name tell a record apart; a single common word may
         // be there by chance.
-        if bare.contains([' ', '@', '.', '_']) || bare.len() >= 12 {
+        if name.own && (bare.contains([' ', '@', '.', '_']) || bare.len() >= 12) {
             return true;
         }
-        weak += 1;
+        if !about.contains(&name.key.as_str()) {
+            about.push(&name.key);
+        }
     }
-    weak >= 2
+    about.len() >= 2
 }
 
 #[cfg(test)]
@@ -514,6 +580,24 @@ mod tests {
         memory.observe(secret, &Words::default());
         assert_eq!(
             memory.carries("fyi: CORRECT-HORSE-BATTERY-STAPLE!"),
+            Some(Confidentiality::Secret)
+        );
+        assert_eq!(memory.carries("a harmless sentence about gardens and tea"), None);
+    }
+
+    #[test]
+    fn closely_held_text_that_was_read_encoded_is_recognised_decoded() {
+        use base64::Engine as _;
+        let plain = "db_password = correct horse battery staple";
+        let encoded = base64::engine::general_purpose::STANDARD.encode(plain);
+        let mut memory = Memory::default();
+        let text = format!("output:\n{encoded}\n");
+        let mut secret = seen(&text);
+        secret.confidentiality = Confidentiality::Secret;
+        secret.document = true;
+        memory.observe(secret, &Words::default());
+        assert_eq!(
+            memory.carries("the password is: correct horse battery staple"),
             Some(Confidentiality::Secret)
         );
         assert_eq!(memory.carries("a harmless sentence about gardens and tea"), None);

@@ -32,18 +32,24 @@
 //! unclosed braces, overflows the stack on nesting, and reads `( ( cmd ) )` as arithmetic.
 //! In the path of a decision each of these is an attack.
 
+mod archive;
 mod ast;
 mod builtins;
+mod curl;
 mod dev;
 mod expand;
 mod files;
+mod filter;
 mod hazards;
 mod net;
 mod own;
 mod parse;
+mod parse_simple;
 mod parse_word;
 mod path;
 mod program;
+mod redirect;
+mod remote;
 mod special;
 mod state;
 mod table;

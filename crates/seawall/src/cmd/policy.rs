@@ -9,7 +9,7 @@ use clap::Subcommand;
 use seawall_model::{Action, ActionKind, Decision, Effect, Origin, Requester, ToolCall};
 use seawall_policy::trace::{self, Kind};
 use seawall_policy::{
-    Bundle, Observation, PolicyFile, SessionState, decide_fully, observe, whatif,
+    Bundle, Observation, PolicyFile, SessionState, compare, decide_fully, observe, whatif,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -399,26 +399,15 @@ fn suggest(path: &Path) -> Result<bool, String> {
 
 fn diff(old: &[PathBuf], new: &[PathBuf], with: Option<&Path>) -> Result<bool, String> {
     let (old, new) = (load(old)?, load(new)?);
-    if old.version() == new.version() {
-        println!("the same policy ({})", old.version());
+    let changes = compare::compare(&old, &new);
+    if changes.is_empty() {
+        println!("the same policy ({})", new.version());
         return Ok(true);
     }
-    let text = |b: &Bundle| toml::to_string(b.settings()).unwrap_or_default();
-    let (before, after) = (text(&old), text(&new));
-    for change in similar::TextDiff::from_lines(&before, &after).iter_all_changes() {
-        match change.tag() {
-            similar::ChangeTag::Delete => print!("- {change}"),
-            similar::ChangeTag::Insert => print!("+ {change}"),
-            similar::ChangeTag::Equal => {}
-        }
+    for change in &changes {
+        println!("{:<8} {}", change.direction.word(), change.what);
     }
-    let ids = |b: &Bundle| b.rules().infos().map(|i| i.id.clone()).collect::<BTreeSet<_>>();
-    for id in ids(&old).difference(&ids(&new)) {
-        println!("- rule {id}");
-    }
-    for id in ids(&new).difference(&ids(&old)) {
-        println!("+ rule {id}");
-    }
+    let asks = compare::asks(&changes);
     let (mut wider, mut narrower) = (0, 0);
     if let Some(path) = with {
         for one in traces(path)? {
@@ -434,7 +423,12 @@ fn diff(old: &[PathBuf], new: &[PathBuf], with: Option<&Path>) -> Result<bool, S
                 println!("{}: an attack runs under the new policy", one.id);
             }
         }
-        println!("{wider} wider, {narrower} narrower");
+        println!("{wider} decisions wider, {narrower} narrower");
     }
-    Ok(wider == 0)
+    if asks {
+        println!("widens, or may: a person has to approve it");
+    } else {
+        println!("only narrows: applies at once");
+    }
+    Ok(!asks && wider == 0)
 }
