@@ -337,11 +337,13 @@ fn origin(name: &str, stranger: bool) -> Origin {
         Some(("cron", rest)) => (format!("agent:main:cron:{rest}:run:1"), None),
         _ => (format!("agent:main:{name}"), Some(!stranger)),
     };
+    // The gateway names nobody with a sub-agent.
+    let named = !name.starts_with("sub:");
     Origin {
         agent_id: "main".into(),
         session_key: key,
         requester: owner.map(|o| Requester {
-            sender_id: Some(if stranger { "stranger" } else { "owner" }.to_owned()),
+            sender_id: named.then(|| if stranger { "stranger" } else { "owner" }.to_owned()),
             sender_is_owner: Some(o),
             ..Requester::default()
         }),
