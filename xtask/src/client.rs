@@ -41,6 +41,14 @@ pub(crate) struct Client {
     next: std::sync::atomic::AtomicU64,
     /// What the gateway said of itself.
     pub(crate) hello: Value,
+    /// Reading and writing. The gateway takes a client for there as long as its connection is.
+    tasks: [tokio::task::JoinHandle<()>; 2],
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
 }
 
 impl Client {
@@ -62,7 +70,7 @@ impl Client {
             .map_err(|e| format!("WebSocket handshake: {e}"))?;
         let (mut write, mut read) = socket.split();
         let (out, mut outgoing) = mpsc::unbounded_channel::<Message>();
-        tokio::spawn(async move {
+        let writing = tokio::spawn(async move {
             while let Some(message) = outgoing.recv().await {
                 if write.send(message).await.is_err() {
                     break;
@@ -72,7 +80,7 @@ impl Client {
         let pending = Pending::default();
         let (events, mut challenge) = broadcast::channel(1024);
         let (waiting, telling) = (pending.clone(), events.clone());
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             while let Some(Ok(message)) = read.next().await {
                 let Ok(frame) = message.to_text().map(serde_json::from_str::<Value>) else {
                     continue;
@@ -97,6 +105,7 @@ impl Client {
             events,
             next: std::sync::atomic::AtomicU64::new(1),
             hello: Value::Null,
+            tasks: [reading, writing],
         };
         timeout(ANSWER, challenge.recv())
             .await

@@ -97,11 +97,21 @@ async fn measure(args: &Args) -> Result<(), String> {
     let model = Model::start().await?;
     let (mut bare, mut guarded) = (Seen::default(), Seen::default());
     let mut memory = Vec::new();
+    let mut checks = Vec::new();
     // They take turns, so that whatever else the machine does falls on both.
     for _ in 0..args.starts {
         for target in [Target::Bare, Target::Seawall] {
             target::fresh()?;
             outside.agent_socket(&target::agent_socket())?;
+            if target == Target::Seawall {
+                // The first start with a configuration waits for OpenClaw's own check of it, which
+                // takes as long as OpenClaw needs to start; it is told apart.
+                let begun = Instant::now();
+                let mut check = target::seawall();
+                check.args(["up", "--check"]);
+                target::output(check).await.map_err(|e| format!("`seawall up --check`: {e}"))?;
+                checks.push(begun.elapsed());
+            }
             let running = Running::start(target).await?;
             let scene = scene::Scene::open(&running, &model, &outside).await?;
             let seen = if target == Target::Bare { &mut bare } else { &mut guarded };
@@ -125,6 +135,10 @@ async fn measure(args: &Args) -> Result<(), String> {
         }
     }
     let decisions = guard::decide(args.decisions).await?;
+    let check = quantile(&mut checks, 0.5);
+    if !args.json {
+        println!("check of a new configuration, once: {:.0} ms", check.as_secs_f64() * 1000.0);
+    }
     report(args, &mut bare, &mut guarded, &memory, decisions)
 }
 
