@@ -50,6 +50,25 @@ fn dress(text: &str, clothes: Clothes) -> String {
     }
 }
 
+/// Characters that a host name, which keeps letters and digits only, needs for one of the text,
+/// and for what stands around it.
+fn host_cost(clothes: Clothes) -> (f64, f64) {
+    match clothes {
+        Clothes::Plain | Clothes::Upper | Clothes::Spaced => (1.0, 0.0),
+        Clothes::Base64 | Clothes::Base64Url => (4.0 / 3.0, 0.0),
+        Clothes::Hex | Clothes::Percent => (2.0, 0.0),
+        Clothes::Wrapped => (1.0, 8.0),
+    }
+}
+
+/// How much of the secret a host name of 60 characters carries.
+fn host_carries(inner: Clothes, outer: Option<Clothes>) -> f64 {
+    let room = |room: f64, clothes| (room - host_cost(clothes).1) / host_cost(clothes).0;
+    let left = outer.map_or(60.0, |outer| room(60.0, outer));
+    // The blanks of "As agreed: " count where something is wrapped before it is encoded.
+    room(left, inner) - 3.0
+}
+
 fn clothes() -> impl Strategy<Value = Clothes> {
     prop_oneof![
         Just(Clothes::Plain),
@@ -101,8 +120,13 @@ fn filler(session: &mut Session, which: u8) {
     }
 }
 
+/// A search is as good as it is long: `PROPTEST_CASES` makes it so.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(64)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     /// A secret that was read leaves to nobody, in up to two layers of clothes.
     #[test]
@@ -121,14 +145,16 @@ proptest! {
         if two {
             text = dress(&text, outer);
         }
-        // Capitals and inserted dots destroy what is inside an encoding: nothing leaves then.
+        // Capitals destroy base64: nothing leaves then.
         let destroys = two
-            && matches!(outer, Clothes::Upper | Clothes::Spaced)
-            && matches!(inner, Clothes::Base64 | Clothes::Base64Url | Clothes::Percent | Clothes::Hex);
+            && matches!(outer, Clothes::Upper)
+            && matches!(inner, Clothes::Base64 | Clothes::Base64Url);
         prop_assume!(!destroys);
         for (tool, params) in carriers("ann", &text) {
-            // A host name keeps letters and digits only, which is again no encoding of the rest.
-            if tool == "web_fetch" && params["url"].as_str().is_some_and(|u| !u.contains('?')) && !matches!(inner, Clothes::Plain | Clothes::Upper | Clothes::Wrapped | Clothes::Hex) {
+            // A host name holds little. Less than 19 letters and digits of a secret are not told
+            // from chance; a blank or two may be among the characters that it carries.
+            let is_host = tool == "web_fetch" && params["url"].as_str().is_some_and(|u| !u.contains('?'));
+            if is_host && host_carries(inner, two.then_some(outer)) < 24.0 {
                 continue;
             }
             let verdict = s.decide(tool, params.clone());

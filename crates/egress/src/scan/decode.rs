@@ -50,19 +50,24 @@ fn in_run(b: u8) -> bool {
 }
 
 fn run_holds(run: &[u8], scan: &mut dyn FnMut(&'static str, &[u8]) -> bool) -> bool {
-    let hex_len = run.iter().take_while(|b| b.is_ascii_hexdigit()).count();
-    if hex_len >= 2 * 16 {
+    // Letters beside the digits make one run with them.
+    for digits in run.split(|b| !b.is_ascii_hexdigit()).filter(|part| part.len() >= 2 * 16) {
         // Both alignments: a digit in front must not hide what follows.
         for skip in 0..2 {
-            let decoded = hex(run.get(skip..hex_len).unwrap_or_default());
+            let decoded = hex(digits.get(skip..).unwrap_or_default());
             if scan("hex", &decoded) {
                 return true;
             }
         }
     }
-    let engine = if run.iter().any(|b| matches!(b, b'-' | b'_')) { URL } else { PLAIN };
-    // `=` ends base64; what stands behind it is a run of its own.
-    for part in run.split(|b| *b == b'=').filter(|part| part.len() >= MIN_RUN) {
+    // `=` ends base64; what stands behind it is a run of its own. What one alphabet lacks ends a
+    // run of it too: a path has slashes and hyphens around what it carries.
+    let url = run.iter().any(|b| matches!(b, b'-' | b'_'));
+    let plain = run.split(|b| matches!(b, b'=' | b'-' | b'_')).map(|part| (PLAIN, part));
+    let safe = run.split(|b| matches!(b, b'=' | b'+' | b'/')).map(|part| (URL, part));
+    // Without a sign of the second alphabet both read the same.
+    let parts = plain.chain(safe.filter(|_| url)).filter(|(_, part)| part.len() >= MIN_RUN);
+    for (engine, part) in parts {
         for skip in 0..4 {
             let text = part.get(skip..).unwrap_or_default();
             // One character more than a multiple of four is not base64; it carries no byte.

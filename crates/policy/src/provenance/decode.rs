@@ -14,6 +14,9 @@ const MAX_BYTES: usize = 256 * 1024;
 const MIN_RUN: usize = 16;
 /// Most runs tried in one text.
 const MAX_RUNS: usize = 256;
+/// Shortest text inside decoded bytes that are not text as a whole. Shorter ones come up by
+/// chance when prose is read as base64, and carry too little to be recognised.
+const MIN_INSIDE: usize = 12;
 
 const LAX: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -49,12 +52,16 @@ fn level(text: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     {
         keep(decoded.into_bytes(), depth, budget, out);
     }
-    // Line breaks are usual inside long base64; take them out of runs, not out of prose.
-    let joined;
-    let scanned = if text.contains('\n') && text.len() <= MAX_BYTES {
-        joined = text.replace(['\n', '\r'], "");
+    // Line breaks are usual inside long base64, and dots, blanks or percent signs between the
+    // characters cost a receiver nothing: the whole is read a second time without them.
+    let joined: String;
+    let scanned = if text.chars().all(in_run) {
+        &[text][..]
+    } else if text.len() <= MAX_BYTES {
+        joined = text.chars().filter(|c| in_run(*c)).collect();
         &[text, joined.as_str()][..]
     } else {
+        out.cut = true;
         &[text][..]
     };
     for text in scanned {
@@ -71,8 +78,11 @@ fn level(text: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
 
 /// Maximal runs of characters of the base64 alphabets (hex is a part of them).
 fn runs(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=')))
-        .filter(|run| run.len() >= MIN_RUN)
+    text.split(|c: char| !in_run(c)).filter(|run| run.len() >= MIN_RUN)
+}
+
+fn in_run(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=')
 }
 
 /// What may separate an encoding from what stands beside it. Each of these characters is base64 in
@@ -92,6 +102,11 @@ const SEPARATORS: &[&[char]] = &[
 /// Tries a run as a whole and in the parts between characters that are separators elsewhere: a
 /// slash is base64 in one place and the beginning of a path in another.
 fn decode_run(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
+    // Letters beside hexadecimal digits make one run with them.
+    let digits = run.split(|c: char| !c.is_ascii_hexdigit()).filter(|part| part.len() >= MIN_RUN);
+    for part in digits {
+        decode_hex(part, depth, budget, out);
+    }
     decode_part(run, depth, budget, out);
     for separators in SEPARATORS {
         let present = separators.iter().filter(|c| run.contains(**c)).count();
@@ -99,10 +114,24 @@ fn decode_run(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
         if present == 0 || (separators.len() > 1 && present == 1) {
             continue;
         }
-        for part in
-            run.split(*separators).filter(|p| p.len() >= MIN_RUN && p.len() < run.len()).take(32)
-        {
+        // However many there are, they share the run's bytes.
+        for part in run.split(*separators).filter(|p| p.len() >= MIN_RUN && p.len() < run.len()) {
             decode_part(part, depth, budget, out);
+        }
+    }
+}
+
+fn decode_hex(digits: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
+    if digits.len() > *budget * 2 {
+        out.cut = true;
+        return;
+    }
+    // A digit in front shifts every pair.
+    for offset in 0..2 {
+        let even = digits.get(offset..).unwrap_or_default();
+        let even = even.get(..even.len() & !1).unwrap_or_default();
+        if let Ok(bytes) = hex::decode(even) {
+            keep(bytes, depth, budget, out);
         }
     }
 }
@@ -111,17 +140,6 @@ fn decode_part(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     if run.len() > *budget * 2 {
         out.cut = true;
         return;
-    }
-    let hexed = run.strip_prefix("0x").unwrap_or(run);
-    if hexed.bytes().all(|b| b.is_ascii_hexdigit()) {
-        // A digit in front shifts every pair.
-        for offset in 0..2 {
-            let even = hexed.get(offset..).unwrap_or_default();
-            let even = even.get(..even.len() & !1).unwrap_or_default();
-            if let Ok(bytes) = hex::decode(even) {
-                keep(bytes, depth, budget, out);
-            }
-        }
     }
     let body = run.trim_end_matches('=');
     let engine = if body.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
@@ -145,16 +163,32 @@ fn keep(bytes: Vec<u8>, depth: usize, budget: &mut usize, out: &mut Decoded) {
     } else {
         bytes
     };
-    // Random bytes are valid base64 of nothing: keep what reads as text.
-    let printable = bytes
-        .iter()
-        .filter(|b| (0x20..0x7f).contains(*b) || matches!(b, b'\n' | b'\t' | b'\r'))
-        .count();
-    if bytes.len() < 8 || printable * 10 < bytes.len() * 8 {
+    if bytes.len() < 8 {
         return;
     }
+    // Random bytes are valid base64 of nothing: keep what reads as text.
+    let printable = bytes.iter().filter(|b| is_text(**b)).count();
+    if printable * 10 >= bytes.len() * 8 {
+        keep_text(&bytes, depth, budget, out);
+        return;
+    }
+    // What stood beside the encoding was decoded with it: the text between.
+    for part in bytes.split(|b| !is_text(*b)).filter(|part| part.len() >= MIN_INSIDE) {
+        if *budget == 0 {
+            out.cut = true;
+            return;
+        }
+        keep_text(part, depth, budget, out);
+    }
+}
+
+fn is_text(byte: u8) -> bool {
+    (0x20..0x7f).contains(&byte) || matches!(byte, b'\n' | b'\t' | b'\r')
+}
+
+fn keep_text(bytes: &[u8], depth: usize, budget: &mut usize, out: &mut Decoded) {
     *budget = budget.saturating_sub(bytes.len());
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = String::from_utf8_lossy(bytes).into_owned();
     level(&text, depth + 1, budget, out);
     out.texts.push(text);
 }
@@ -227,6 +261,11 @@ mod tests {
             format!("name-{hexed}_part"),
             format!("/a-b/{b64}?q=1_2"),
             format!("k={b64}/tail-of-it"),
+            format!("Asagreed{hexed}Yours"),
+            format!("{}{b64}", "sixteen-letters-/".repeat(40)),
+            format!("{}{b64}", "Nothingtoseehere".repeat(40)),
+            format!("As agreed: {}", b64.replace("", ".")),
+            SECRET.bytes().map(|b| format!("% {b:02X}")).collect(),
         ] {
             assert!(found(&text), "{text}");
         }
