@@ -9,6 +9,8 @@ mod deploy;
 mod fsworker;
 mod harden;
 mod home;
+#[cfg(test)]
+mod named;
 mod render;
 mod settings;
 mod store;

@@ -4,7 +4,7 @@
 //! What OpenClaw found was recorded with
 //!
 //! ```text
-//! OPENCLAW=/path/to/openclaw cargo test --test audit_openclaw -- --ignored record --nocapture
+//! SEAWALL_OPENCLAW_DIR=FOLDER_WITH_NODE_MODULES cargo test --test audit_openclaw -- --ignored record --nocapture
 //! ```
 //!
 //! which takes some seconds for each case. `live` asks the real one for a few cases.
@@ -208,7 +208,6 @@ fn missing(ours: &BTreeMap<String, BTreeSet<String>>, theirs: &BTreeSet<String>)
 }
 
 #[test]
-#[ignore = "runs the program on 111 deployments: some seconds; `cargo test --test audit_openclaw -- --ignored everything`"]
 fn everything_that_openclaw_finds_is_found() {
     let all = cases();
     let recorded: BTreeMap<String, Option<BTreeSet<String>>> =
@@ -253,13 +252,14 @@ fn each_id_of_openclaws_catalogue_has_a_check() {
 }
 
 fn openclaw() -> Option<PathBuf> {
-    std::env::var_os("OPENCLAW").map(PathBuf::from).filter(|path| path.is_file())
+    let install = PathBuf::from(std::env::var_os("SEAWALL_OPENCLAW_DIR")?);
+    Some(install.join("node_modules/.bin/openclaw")).filter(|path| path.is_file())
 }
 
 #[test]
 fn live() {
     let Some(openclaw) = openclaw() else {
-        println!("skipped: OPENCLAW does not name an installed OpenClaw");
+        println!("skipped: SEAWALL_OPENCLAW_DIR does not name a folder with OpenClaw");
         return;
     };
     let all = cases();
@@ -276,7 +276,7 @@ fn live() {
 #[test]
 #[ignore = "takes minutes; run by hand when OpenClaw or the cases change"]
 fn record() {
-    let openclaw = openclaw().expect("OPENCLAW names the program");
+    let openclaw = openclaw().expect("SEAWALL_OPENCLAW_DIR names a folder with OpenClaw");
     let all = cases();
     let mut out = Map::new();
     for (name, case) in all["cases"].as_object().unwrap() {

@@ -135,9 +135,6 @@ async fn tour(args: &Args) -> Result<bool, String> {
         Target::Bare => Vec::new(),
         Target::Seawall => Inventory::take().left_since(&before),
     };
-    for thing in &left {
-        eprintln!("left behind: {thing}");
-    }
     if args.json {
         print!("{}", report::json(&rows));
     } else {
@@ -155,7 +152,10 @@ async fn tour(args: &Args) -> Result<bool, String> {
         Outcome::Stopped => args.expect_landing,
         Outcome::Worked => false,
     };
-    Ok(left.is_empty() && !rows.iter().any(|row| bad(row.outcome)))
+    if !left.is_empty() {
+        return Err(format!("left behind: {}", left.join("; ")));
+    }
+    Ok(!rows.iter().any(|row| bad(row.outcome)))
 }
 
 struct Stage<'a> {

@@ -27,7 +27,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
         if process.own_namespaces.iter().any(|name| name == "user") {
             continue;
         }
-        out.hit(format!("{}[{}]", process.name, process.pid), "effective user is root").fix(Fix::risky("give OpenClaw a user of its own", "files that root owns").run("seawall harden apply process.root"));
+        out.hit(format!("{}[{}]", process.name, process.pid), "effective user is root").fix(Fix::risky("give OpenClaw a user of its own", "files that root owns").run("seawall harden host systemd --user openclaw"));
     }
 }
 

@@ -25,7 +25,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     let open: Vec<&str> = content.skills.iter().filter(|skill| !skill.approved).map(|skill| skill.name.as_str()).collect();
     if !open.is_empty() {
         let some = open.iter().take(10).copied().collect::<Vec<_>>().join(", ");
-        out.hit("skills", format!("{} of {} skills: {some}{}", open.len(), content.skills.len(), if open.len() > 10 { " ..." } else { "" })).fix(Fix::safe("scan and decide").run("seawall skill list"));
+        out.hit("skills", format!("{} of {} skills: {some}{}", open.len(), content.skills.len(), if open.len() > 10 { " ..." } else { "" })).fix(Fix::safe("scan and decide").run("seawall skill scan all"));
     }
 }
 

@@ -27,11 +27,11 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     }
     for (keyword, bad) in [("allowagentforwarding", "yes"), ("x11forwarding", "yes"), ("gatewayports", "yes"), ("permittunnel", "yes")] {
         if sshd.get(keyword) == Some(bad) {
-            out.hit(format!("sshd: {keyword}"), bad).fix(Fix::risky("switch it off", "who uses it").run("seawall harden apply ssh.forwarding"));
+            out.hit(format!("sshd: {keyword}"), bad).fix(Fix::risky("switch it off", "who uses it").run("seawall harden host sshd --apply"));
         }
     }
     if sshd.get("maxauthtries").and_then(|tries| tries.parse::<u32>().ok()).is_some_and(|tries| tries > 6) {
-        out.hit("sshd: maxauthtries", "more than 6").fix(Fix::safe("allow four").run("seawall harden apply ssh.forwarding"));
+        out.hit("sshd: maxauthtries", "more than 6").fix(Fix::safe("allow four").run("seawall harden host sshd --apply"));
     }
 }
 

@@ -28,7 +28,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     for keyword in ["passwordauthentication", "kbdinteractiveauthentication", "permitemptypasswords"] {
         if sshd.get(keyword) == Some("yes") {
             out.hit(format!("sshd: {keyword}"), "yes").severity(if keyword == "permitemptypasswords" { Level::Critical } else { Level::High })
-                .fix(Fix::risky("take keys only, after you have logged in with one", "logins with a password").run("seawall harden apply ssh.passwords"));
+                .fix(Fix::risky("take keys only, after you have logged in with one", "logins with a password").run("seawall harden host sshd --apply"));
         }
     }
 }

@@ -27,7 +27,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     }
     let restricted = ["allowusers", "allowgroups"].iter().any(|keyword| sshd.get(keyword).is_some_and(|value| !value.is_empty()));
     if !restricted {
-        out.hit("sshd: allowusers", "any account may try").fix(Fix::risky("name who may log in", "accounts that are not named").run("seawall harden apply ssh.reach"));
+        out.hit("sshd: allowusers", "any account may try").fix(Fix::risky("name who may log in", "accounts that are not named").run("seawall harden host sshd --apply --allow-user $USER"));
     }
     if sshd.settings.get("port").is_some_and(|ports| ports.iter().any(|port| port == "22")) {
         out.hit("sshd: port", "22").severity(Level::Info).fix(Fix::risky("another port has fewer visitors; it stops nobody who looks", "clients that use port 22"));

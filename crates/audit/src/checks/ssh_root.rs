@@ -27,10 +27,10 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     }
     match sshd.get("permitrootlogin") {
         Some("yes") => {
-            out.hit("sshd: permitrootlogin", "yes").severity(Level::High).fix(Fix::risky("log in as yourself and use sudo", "logins as root").run("seawall harden apply ssh.root"));
+            out.hit("sshd: permitrootlogin", "yes").severity(Level::High).fix(Fix::risky("log in as yourself and use sudo", "logins as root").run("seawall harden host sshd --apply"));
         }
         Some("prohibit-password" | "without-password") => {
-            out.hit("sshd: permitrootlogin", "with a key").severity(Level::Low).fix(Fix::risky("log in as yourself and use sudo", "logins as root").run("seawall harden apply ssh.root"));
+            out.hit("sshd: permitrootlogin", "with a key").severity(Level::Low).fix(Fix::risky("log in as yourself and use sudo", "logins as root").run("seawall harden host sshd --apply"));
         }
         _ => {}
     }

@@ -29,7 +29,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
             out.hit(unit.path.display().to_string(), "User= is not set: it runs as root").severity(Level::Critical).fix(Fix::risky("give it a user of its own", "files that root owns"));
         }
         if !lacks.is_empty() {
-            out.hit(unit.path.display().to_string(), format!("not set: {}", lacks.join(", "))).fix(Fix::risky("add a drop-in with these settings", "paths and calls that they forbid").run("seawall harden apply unit.hardening"));
+            out.hit(unit.path.display().to_string(), format!("not set: {}", lacks.join(", "))).fix(Fix::risky("add a drop-in with these settings", "paths and calls that they forbid").run("seawall harden host systemd --apply"));
         }
     }
 }

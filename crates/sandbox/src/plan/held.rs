@@ -18,16 +18,9 @@ const MEMORY_FILES: &[&str] = &["MEMORY.md", "BOOTSTRAP.md"];
 /// See [`MEMORY_FILES`].
 const MEMORY_FOLDERS: &[&str] = &["memory"];
 
-/// Files that a run may not bring into being. What is not there cannot be held, so whoever starts
-/// a run looks afterwards.
+/// What a run may not bring into being, besides [`IDENTITY_FILES`]. What is not there cannot be
+/// held, so whoever starts a run looks afterwards.
 pub const UNMADE: &[&str] = &[
-    "AGENTS.md",
-    "SOUL.md",
-    "IDENTITY.md",
-    "USER.md",
-    "TOOLS.md",
-    "BOOT.md",
-    "HEARTBEAT.md",
     "BOOTSTRAP.md",
     // With the first Git looks for its configuration elsewhere, the second adds to it.
     ".git/commondir",

@@ -12,7 +12,7 @@ use crate::daemon::protocol::{RunOrder, RunWhat};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use seawall_model::frame::RunPurpose;
-use seawall_sandbox::plan::{MADE, UNMADE};
+use seawall_sandbox::plan::{IDENTITY_FILES, MADE, UNMADE};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What a run may not make in its folder.
@@ -37,7 +37,8 @@ pub(super) fn watch(order: &RunOrder) -> Result<Option<Watched>, String> {
     make_memory(folder.as_fd()).map_err(say)?;
     let missing =
         |name: &&&'static str| !granted.changes.contains(**name) && !is_there(&folder, name);
-    let names: Vec<&'static str> = UNMADE.iter().filter(missing).copied().collect();
+    let names: Vec<&'static str> =
+        IDENTITY_FILES.iter().chain(UNMADE).filter(missing).copied().collect();
     Ok((!names.is_empty()).then_some(Watched { folder, names }))
 }
 
