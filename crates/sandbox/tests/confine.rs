@@ -42,6 +42,7 @@ const CASES: &[Case] = &[
     ("files keep their owner on the host", owners),
     ("what acts on the workspace from outside is held", hooks),
     ("memory is held unless the verdict names it", held_memory),
+    ("a signal to every process leaves the jail to its launcher", signalled),
     ("a link put in place of a file is refused", swapped),
     ("a mount that was passed over leaves nothing", missing_source),
     ("memory folders are bounded in bytes and files", full),
@@ -345,6 +346,34 @@ fn killed_launcher(world: &World) {
     // The jail's processes hold the other end.
     let mut rest = String::new();
     out.read_to_string(&mut rest).unwrap();
+}
+
+fn signalled(world: &World) {
+    for start in [Jail::spawn as Start, Jail::spawn_here] {
+        let ((mut read, write), (tell, mut told)) = (pipe(), pipe());
+        let io = JailIo { stdin: Some(tell.into()), stdout: Some(write), ..JailIo::default() };
+        let script = "echo on; read word; echo $word";
+        let mut jail = start(&spec(world, &["/bin/sh", "-c", script]), io).unwrap();
+        let mut word = [0u8; 3];
+        read.read_exact(&mut word).unwrap();
+        // Up from the program to the process that this one started: what a terminal reaches.
+        let mut pid = jail.pid().to_string();
+        loop {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim();
+            if parent == std::process::id().to_string() {
+                break;
+            }
+            pid = parent.to_owned();
+        }
+        for signal in ["-INT", "-TERM", "-HUP"] {
+            assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        }
+        rustix::io::write(&mut told, b"there\n").unwrap();
+        let mut rest = String::new();
+        read.read_to_string(&mut rest).unwrap();
+        assert_eq!((jail.wait(), rest.as_str()), (Exit::Code(0), "there\n"));
+    }
 }
 
 fn stop(world: &World) {

@@ -145,6 +145,11 @@ fn monitor(
     control: &OwnedFd,
     inherited: BTreeMap<i32, OwnedFd>,
 ) -> Result<(), StageError> {
+    // A terminal's Ctrl-C and a service manager's stop reach every process at once. The jail ends
+    // when its launcher says so or is gone, and this process last of all: it removes the group.
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+        sys::block_signal(signal);
+    }
     let mut missing = Vec::new();
     if spec.oom_score_adj != 0 {
         let _optional = std::fs::write("/proc/self/oom_score_adj", spec.oom_score_adj.to_string());

@@ -12,6 +12,7 @@ mod launcher;
 mod output;
 mod prepare;
 mod runplan;
+mod seed;
 mod snapshot;
 mod state;
 
@@ -67,6 +68,8 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
     let snapshots = Snapshots::at(prepared.home.snapshots());
     snapshots.install(&prepared.rendered, &prepared.facts)?;
     crate::daemon::tokens::ensure(&prepared.home)?;
+    let dirs = prepared.facts.workspaces.values().map(std::path::PathBuf::as_path);
+    seed::workspaces(&prepared.runtime, &prepared.rendered.config, dirs, say);
 
     let run_dir = prepared.home.run();
     let plugin = listen(&run_dir.join("guard.sock"))?;

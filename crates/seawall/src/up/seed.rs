@@ -1,0 +1,166 @@
+//! The files of a new workspace, made before the gateway is.
+//!
+//! OpenClaw writes `SOUL.md` and its like into an empty workspace at the first turn. What is there
+//! when the gateway starts is held read-only; what the gateway makes is the gateway's until its
+//! next start. So OpenClaw is asked for them beforehand, with a configuration and a state folder of
+//! their own: nothing of the deployment is read, and nothing but the workspace is written.
+//!
+//! A folder that holds anything is left to OpenClaw: what is in it may come from a run.
+
+use crate::deploy::Runtime;
+use serde_json::{Value, json};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Most workspaces that are made in one start: each takes as long as OpenClaw needs to start. More
+/// new agents than this are seldom added at once, and the others are made by OpenClaw itself.
+const MOST: usize = 16;
+
+/// How long OpenClaw may take for one. It takes five seconds on a slow machine.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// Settings of the deployment that say which files a new workspace gets.
+const CHOICES: &[&str] = &["skipBootstrap", "skipOptionalBootstrapFiles"];
+
+/// Has OpenClaw fill the workspaces that are missing or empty. What could not be filled is told
+/// and left to the gateway.
+pub(super) fn workspaces<'p>(
+    runtime: &Runtime,
+    config: &Value,
+    dirs: impl Iterator<Item = &'p Path>,
+    say: &dyn Fn(&str),
+) {
+    let mut defaults = serde_json::Map::new();
+    for name in CHOICES {
+        if let Some(chosen) = config.pointer(&format!("/agents/defaults/{name}")) {
+            defaults.insert((*name).into(), chosen.clone());
+        }
+    }
+    if defaults.get("skipBootstrap") == Some(&Value::Bool(true)) {
+        return;
+    }
+    let mut new: Vec<&Path> = dirs.filter(|dir| is_new(dir)).collect();
+    new.sort_unstable();
+    new.dedup();
+    for dir in new.into_iter().take(MOST) {
+        say(&format!("the workspace `{}` is new: OpenClaw fills it first", dir.display()));
+        if let Err(error) = fill(runtime, defaults.clone(), dir) {
+            say(&format!(
+                "warning: {error}; what OpenClaw makes in it is held from the next start on"
+            ));
+        }
+    }
+}
+
+/// A folder that is not there, or is there and empty. A link is not followed.
+fn is_new(dir: &Path) -> bool {
+    match dir.symlink_metadata() {
+        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+        Ok(about) => {
+            about.is_dir() && dir.read_dir().is_ok_and(|mut entries| entries.next().is_none())
+        }
+    }
+}
+
+fn fill(
+    runtime: &Runtime,
+    mut defaults: serde_json::Map<String, Value>,
+    dir: &Path,
+) -> Result<(), String> {
+    let scratch =
+        tempfile::Builder::new().prefix("seawall-seed-").tempdir().map_err(|e| e.to_string())?;
+    let path = scratch.path().join("openclaw.json");
+    defaults.insert("workspace".into(), json!(dir));
+    let config = json!({ "gateway": { "mode": "local" }, "agents": { "defaults": defaults } });
+    std::fs::write(&path, config.to_string()).map_err(|e| e.to_string())?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| format!("cannot make `{}`: {e}", dir.display()))?;
+    let mut child = Command::new(&runtime.node)
+        .arg(runtime.script())
+        .args(["setup", "--baseline"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", scratch.path())
+        .env("TMPDIR", scratch.path())
+        .env("OPENCLAW_STATE_DIR", scratch.path())
+        .env("OPENCLAW_CONFIG_PATH", &path)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| format!("cannot run OpenClaw to fill `{}`: {e}", dir.display()))?;
+    let until = Instant::now() + WITHIN;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            other => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(match other {
+                    Err(e) => format!("cannot wait for OpenClaw: {e}"),
+                    Ok(_) => format!("OpenClaw did not fill `{}` in {WITHIN:?}", dir.display()),
+                });
+            }
+        }
+    };
+    if status.success() && dir.join("AGENTS.md").is_file() {
+        return Ok(());
+    }
+    Err(format!("OpenClaw did not fill `{}` ({status})", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_or_empty_is_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("empty")).unwrap();
+        std::fs::create_dir(at("used")).unwrap();
+        std::fs::write(at("used/x"), "").unwrap();
+        std::fs::write(at("file"), "").unwrap();
+        std::os::unix::fs::symlink(at("empty"), at("link")).unwrap();
+        assert!(is_new(&at("missing")) && is_new(&at("empty")));
+        assert!(!is_new(&at("used")) && !is_new(&at("file")) && !is_new(&at("link")));
+    }
+
+    #[test]
+    fn the_real_openclaw_fills_a_new_workspace() {
+        let Some(install) = std::env::var_os("SEAWALL_OPENCLAW_DIR") else {
+            println!("skipped: SEAWALL_OPENCLAW_DIR is not set");
+            return;
+        };
+        let openclaw = Path::new(&install).join("node_modules/.bin/openclaw");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let runtime = Runtime::find(Some(&openclaw), None, &path, false).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (new, used) = (dir.path().join("new"), dir.path().join("used"));
+        std::fs::create_dir(&used).unwrap();
+        std::fs::write(used.join("mine.txt"), "mine").unwrap();
+        let config =
+            json!({ "agents": { "defaults": { "skipOptionalBootstrapFiles": ["USER.md"] } } });
+        let said = std::cell::RefCell::new(Vec::new());
+        let say = |line: &str| said.borrow_mut().push(line.to_owned());
+        workspaces(&runtime, &config, [new.as_path(), &used].into_iter(), &say);
+        assert!(said.borrow().iter().all(|line| !line.contains("warning")), "{said:?}");
+        for name in ["AGENTS.md", "SOUL.md", "IDENTITY.md"] {
+            assert!(new.join(name).is_file(), "{name}");
+        }
+        assert!(!new.join("USER.md").exists());
+        assert_eq!(used.read_dir().unwrap().count(), 1);
+        // Nothing for those who asked for nothing.
+        let none = json!({ "agents": { "defaults": { "skipBootstrap": true } } });
+        let other = dir.path().join("other");
+        workspaces(&runtime, &none, [other.as_path()].into_iter(), &say);
+        assert!(!other.exists());
+    }
+}
