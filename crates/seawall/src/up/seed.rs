@@ -54,14 +54,23 @@ pub(super) fn workspaces<'p>(
     }
 }
 
-/// A folder that is not there, or is there and empty. A link is not followed.
+/// A folder that is not there, or is there and empty. A link on the way to it may be one that an
+/// earlier gateway made, and whoever starts this one may be root: none is followed. Nothing runs
+/// yet that could put one there between this look and the filling.
 fn is_new(dir: &Path) -> bool {
-    match dir.symlink_metadata() {
-        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
-        Ok(about) => {
-            about.is_dir() && dir.read_dir().is_ok_and(|mut entries| entries.next().is_none())
+    let up = dir.components().any(|part| part == std::path::Component::ParentDir);
+    let straight = !up
+        && dir
+            .ancestors()
+            .find(|path| path.symlink_metadata().is_ok())
+            .is_some_and(|there| there.canonicalize().is_ok_and(|real| real == there));
+    straight
+        && match dir.symlink_metadata() {
+            Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+            Ok(about) => {
+                about.is_dir() && dir.read_dir().is_ok_and(|mut entries| entries.next().is_none())
+            }
         }
-    }
 }
 
 fn fill(
@@ -123,14 +132,17 @@ mod tests {
     #[test]
     fn only_what_is_missing_or_empty_is_new() {
         let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
+        let top = dir.path().canonicalize().unwrap();
+        let at = |name: &str| top.join(name);
         std::fs::create_dir(at("empty")).unwrap();
         std::fs::create_dir(at("used")).unwrap();
         std::fs::write(at("used/x"), "").unwrap();
         std::fs::write(at("file"), "").unwrap();
         std::os::unix::fs::symlink(at("empty"), at("link")).unwrap();
-        assert!(is_new(&at("missing")) && is_new(&at("empty")));
-        assert!(!is_new(&at("used")) && !is_new(&at("file")) && !is_new(&at("link")));
+        assert!(is_new(&at("missing")) && is_new(&at("empty")) && is_new(&at("a/b/c")));
+        for name in ["used", "file", "link", "link/below", "file/below", "a/../b"] {
+            assert!(!is_new(&at(name)), "{name}");
+        }
     }
 
     #[test]
@@ -143,7 +155,8 @@ mod tests {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let runtime = Runtime::find(Some(&openclaw), None, &path, false).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let (new, used) = (dir.path().join("new"), dir.path().join("used"));
+        let top = dir.path().canonicalize().unwrap();
+        let (new, used) = (top.join("new"), top.join("used"));
         std::fs::create_dir(&used).unwrap();
         std::fs::write(used.join("mine.txt"), "mine").unwrap();
         let config =
@@ -159,7 +172,7 @@ mod tests {
         assert_eq!(used.read_dir().unwrap().count(), 1);
         // Nothing for those who asked for nothing.
         let none = json!({ "agents": { "defaults": { "skipBootstrap": true } } });
-        let other = dir.path().join("other");
+        let other = top.join("other");
         workspaces(&runtime, &none, [other.as_path()].into_iter(), &say);
         assert!(!other.exists());
     }
