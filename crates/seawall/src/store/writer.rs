@@ -14,6 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 /// what is not written is not allowed to happen.
 const QUEUE: usize = 4096;
 
+/// Rows after which what has gathered in the write-ahead log is moved into the database. A row
+/// writes about six pages: this is close to SQLite's own default of 1,000.
+const TIDY_EVERY: u64 = 160;
+
+/// Pages of the write-ahead log at which the writer itself moves them, should the tidying thread
+/// not keep up: 64 MiB.
+const MOST_PAGES: u32 = 16_384;
+
 /// The log cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -72,13 +80,14 @@ impl Store {
                  PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -512; PRAGMA busy_timeout = 2000;",
             )
             .and_then(|()| connection.execute_batch(SCHEMA))
+            .and_then(|()| connection.pragma_update(None, "wal_autocheckpoint", MOST_PAGES))
             .map_err(wrap)?;
         let head = read_head(&connection, path)?;
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let writer = std::thread::Builder::new()
-            .name("event-log".into())
-            .spawn(move || Writer { connection, key, head, signed: None }.run(receiver))
-            .map_err(|e| StoreError::Key(format!("cannot start the writer thread: {e}")))?;
+        let tidy = Tidy::start(path)?;
+        let tidied = head.seq;
+        let writer = Writer { connection, key, head, signed: None, tidied, tidy };
+        let writer = thread("event-log", move || writer.run(receiver))?;
         Ok(Self { queue, writer: Mutex::new(Some(writer)) })
     }
 
@@ -145,12 +154,55 @@ fn read_head(connection: &Connection, path: &Path) -> Result<Head, StoreError> {
     Ok(Head { seq: *seq, hash })
 }
 
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map_err(|e| StoreError::Key(format!("cannot start the thread `{name}` of the log: {e}")))
+}
+
+/// Moves what is committed from the write-ahead log into the database, on a connection of its own:
+/// it waits for the disk several times, and no decision should wait with it.
+struct Tidy {
+    due: std::sync::mpsc::SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Tidy {
+    fn start(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)
+            .map_err(|source| StoreError::Sqlite { path: path.to_owned(), source })?;
+        let (due, told) = std::sync::mpsc::sync_channel(1);
+        let tidy = move || {
+            for () in told {
+                // PASSIVE waits for nobody and stops nobody. What it could not do is done the next
+                // time, or by the writer.
+                let done = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                if let Err(e) = done {
+                    tracing::warn!(error = %e, "the write-ahead log was not tidied");
+                }
+            }
+        };
+        let thread = thread("event-log-tidy", tidy)?;
+        Ok(Self { due, thread })
+    }
+
+    fn end(self) {
+        drop(self.due);
+        let _ = self.thread.join();
+    }
+}
+
 struct Writer {
     connection: Connection,
     key: LogKey,
     head: Head,
     /// Row of the newest checkpoint of this run.
     signed: Option<u64>,
+    /// Newest row when the write-ahead log was tidied last.
+    tidied: u64,
+    tidy: Tidy,
 }
 
 impl Writer {
@@ -172,14 +224,19 @@ impl Writer {
             if !batch.is_empty() {
                 self.commit(&mut batch);
             }
-            let due = self.signed.is_some_and(|at| self.head.seq >= at + CHECKPOINT_EVERY);
-            if due || (stop && self.head.seq > self.signed.unwrap_or(0)) {
+            if self.head.seq >= self.tidied + TIDY_EVERY {
+                self.tidied = self.head.seq;
+                // Full: it has been told already.
+                let _ = self.tidy.due.try_send(());
+            }
+            if stop && self.head.seq > self.signed.unwrap_or(0) {
                 match checkpoint(&self.connection, &self.key, &self.head) {
                     Ok(()) => self.signed = Some(self.head.seq),
                     Err(e) => tracing::error!(error = %e, "checkpoint not written"),
                 }
             }
         }
+        self.tidy.end();
     }
 
     fn commit(&mut self, batch: &mut Vec<Waiting>) {
@@ -187,9 +244,11 @@ impl Writer {
         let first = head.seq + 1;
         let written = self.write(batch.iter().map(|(event, _)| &**event), &mut head);
         match written {
-            Ok(()) => {
+            Ok(signed) => {
                 self.head = head;
-                self.signed.get_or_insert(self.head.seq);
+                if signed {
+                    self.signed = Some(self.head.seq);
+                }
                 for (seq, (_, reply)) in (first..).zip(batch.drain(..)) {
                     let _ = reply.send(Ok(seq));
                 }
@@ -208,7 +267,7 @@ impl Writer {
         &mut self,
         events: impl Iterator<Item = &'a Event>,
         head: &mut Head,
-    ) -> Result<(), rusqlite::Error> {
+    ) -> Result<bool, rusqlite::Error> {
         let transaction = self.connection.transaction()?;
         {
             let mut insert = transaction.prepare_cached(
@@ -235,11 +294,12 @@ impl Writer {
             }
         }
         // With the first events of a run: no moment at which it is killed leaves a log that nobody
-        // signed.
-        if self.signed.is_none() {
+        // signed. In the same commit as the events: the disk is waited for once.
+        let due = self.signed.is_none_or(|at| head.seq >= at + CHECKPOINT_EVERY);
+        if due {
             checkpoint(&transaction, &self.key, head)?;
         }
-        transaction.commit()
+        transaction.commit().map(|()| due)
     }
 }
 
