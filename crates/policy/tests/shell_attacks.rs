@@ -71,6 +71,62 @@ fn plain(text: &str) {
     assert!(found.opaque.is_empty(), "{text}: {:#?}", found.opaque);
 }
 
+/// Reads the path, or says that something is not known.
+fn reads_or_opaque(text: &str, path: &str) {
+    if look(text).opaque.is_empty() {
+        reads(text, path);
+    }
+}
+
+#[test]
+fn what_stands_at_a_place_after_a_glob_is_not_taken_to_be_known() {
+    for text in [
+        "set -- /etc/* a.txt; cat \"$2\"",
+        "set -- /etc/* a.txt; shift; cat \"$1\"",
+        "fn() { cat \"$2\"; }; fn /etc/* a.txt",
+        "arr=(/etc/* a.txt); cat \"${arr[1]}\"",
+        "sh -c 'cat \"$2\"' x /etc/* a.txt",
+        "sh -c 'cat \"$0\"' /etc/passwd",
+        "cp a.txt /etc/*",
+        "tail -n /etc/* a.txt",
+        "x=--; y=$x; set \"$y\" a.txt /etc/passwd; cat \"$2\"",
+        "set \"$(cat a.txt)\" /etc/passwd b.txt; cat \"$1\"",
+        "for f in *; do cat $f; done",
+    ] {
+        reads_or_opaque(text, "/etc/passwd");
+    }
+    for text in ["env -u * cat a.txt", "timeout d* cat a.txt", "shopt -s nullglob; cat a.txt"] {
+        opaque(text);
+    }
+}
+
+#[test]
+fn variables_hold_what_the_shell_left_in_them() {
+    for text in [
+        "arr=(a.txt /etc/passwd); arr=x; cat \"${arr[@]}\"",
+        "arr=(a.txt /etc/passwd); arr+=x; cat \"${arr[1]}\"",
+        "arr=(a.txt); unset 'arr[0]'; cat \"${arr[0]:-/etc/passwd}\"",
+        "arr=(a.txt); declare \"arr=/etc/passwd\"; cat \"$arr\"",
+        "x=/etc/passwd; fn() { local x=a.txt; }; fn; cat \"$x\"",
+        "x=a.txt; fn() { local x; cat \"${x:-/etc/passwd}\"; }; fn",
+        "readonly x=/etc/passwd\nx=a.txt\ncat \"$x\"",
+        "declare x={a.txt,/etc/passwd}; cat \"$x\"",
+        "PWD=/etc; cat ~+/passwd",
+        "x=/etc/passwx; cat \"${x/passwx/passwd}\"",
+    ] {
+        reads_or_opaque(text, "/etc/passwd");
+    }
+    for text in [
+        "declare -u x=a.txt; cat \"$x\"",
+        "x=a.txt; cat \"${x/a/&a}\"",
+        "x=é/a.txt; cat \"${x:2}\"",
+    ] {
+        opaque(text);
+    }
+    let listed = look("echo /etc/*");
+    assert!(listed.effects.contains(&Effect::List { path: "/etc".into() }), "{listed:?}");
+}
+
 #[test]
 fn quoting_and_expansion_do_not_hide_a_read() {
     for text in [

@@ -105,9 +105,26 @@ impl Walk<'_> {
             }
             "export" | "declare" | "typeset" | "local" | "readonly" => {
                 let mut out = Out::silent();
+                let mut read_only = name == "readonly";
                 for arg in args {
-                    if arg.text.starts_with('-') && arg.text.contains('n') && name != "export" {
-                        self.opaque("a name reference, which is not followed");
+                    if let Some(letters) = arg.text.strip_prefix(['-', '+']) {
+                        if letters.contains('n') && name != "export" {
+                            self.opaque("a name reference, which is not followed");
+                        }
+                        if letters.contains(['i', 'l', 'u', 'c']) {
+                            self.opaque("an attribute that changes what is assigned");
+                        }
+                        read_only |= letters.contains('r');
+                        continue;
+                    }
+                    // What a function declares is gone when it returns.
+                    if matches!(name, "declare" | "typeset" | "local") && arg.is_known() {
+                        let plain = arg.text.split(['=', '+', '[']).next().unwrap_or("");
+                        self.declares(st, plain, arg.text.contains('='));
+                    }
+                    if read_only {
+                        let plain = arg.text.split(['=', '+', '[']).next().unwrap_or("");
+                        st.fixed.insert(plain.to_owned());
                     }
                     if let Some((name, value)) = arg.text.split_once('=') {
                         let name = name.trim_end_matches('+');
@@ -117,6 +134,8 @@ impl Walk<'_> {
                         {
                             let value = Val { text: value.to_owned(), many: false, ..arg.clone() };
                             self.assigned(st, name, &[value]);
+                        } else if !value.is_empty() {
+                            self.assigned(st, name, &[Val::any(arg.from.clone())]);
                         }
                         let arithmetic =
                             args.iter().any(|a| a.text.starts_with('-') && a.text.contains('i'));
@@ -151,7 +170,7 @@ impl Walk<'_> {
             "shift" => {
                 let n = first.map_or(Some(1), |a| a.text.parse::<usize>().ok());
                 match (n, &mut st.args) {
-                    (Some(n), Some(list)) if list.iter().take(n).all(|v| !v.many) => {
+                    (Some(n), Some(list)) if list.iter().take(n).all(|v| !v.spreads()) => {
                         // A shift beyond the end changes nothing in bash and ends dash.
                         if n <= list.len() {
                             list.drain(..n);
@@ -173,10 +192,19 @@ impl Walk<'_> {
                     if let Some(bodies) = st.functions.get_mut(&arg.text) {
                         bodies.push(None);
                     }
-                    if arg.text == "IFS" {
+                    if let Some((name, _)) = arg.text.split_once('[') {
+                        if matches!(st.vars.get(name), Some(Var::Array(_))) {
+                            // One element less: which is where is not known any more.
+                            st.set(name, vec![Val::default()]);
+                        } else {
+                            st.also(self.cx, name, vec![Val::default()]);
+                        }
+                    } else if arg.text == "IFS" {
                         st.set("IFS", vec![Val::known(" \t\n")]);
+                    } else if st.fixed.contains(&arg.text) {
+                        st.also(self.cx, &arg.text, vec![Val::default()]);
                     } else {
-                        st.set(&arg.text, vec![Val::default()]);
+                        st.vars.insert(arg.text.clone(), Var::Scalar(vec![Val::default()]));
                     }
                 }
                 Out::silent()
@@ -232,12 +260,10 @@ impl Walk<'_> {
                             | "expand_aliases"
                             | "lastpipe"
                             | "dotglob"
-                            | "failglob"
                             | "globasciiranges"
                             | "sourcepath"
                             | "checkwinsize"
                             | "globstar"
-                            | "nullglob"
                             | "nocaseglob"
                             | "inherit_errexit"
                     ) || arg.text.starts_with('-')
@@ -267,6 +293,18 @@ impl Walk<'_> {
             }
             _ => return None,
         })
+    }
+
+    /// A declaration. Without a value the variable is empty in a function of bash and keeps its
+    /// value elsewhere.
+    fn declares(&mut self, st: &mut State, name: &str, assigned: bool) {
+        if !super::parse::is_name(name) {
+            return;
+        }
+        st.declared.insert(name.to_owned());
+        if !assigned && !matches!(st.vars.get(name), Some(Var::Array(_))) {
+            st.also(self.cx, name, vec![Val::default()]);
+        }
     }
 
     fn echo(&mut self, args: &[Val], _io: &Io) -> Out {
@@ -375,6 +413,14 @@ impl Walk<'_> {
             Some(next) if !cdpath => next,
             _ => Vec::new(),
         };
+        // The shell sets it again, if it could go there.
+        if st.vars.contains_key("PWD") {
+            let now = match st.cwd.as_slice() {
+                [] => vec![Val::any(Vec::new())],
+                all => all.iter().map(Val::known).collect(),
+            };
+            st.also(self.cx, "PWD", now);
+        }
         st.cwd_failed = Some(before.clone());
         st.set("OLDPWD", before.iter().map(Val::known).collect());
         if before.is_empty() {
@@ -386,6 +432,11 @@ impl Walk<'_> {
     fn set(&mut self, st: &mut State, args: &[Val]) {
         let mut at = 0;
         while let Some(arg) = args.get(at) {
+            if arg.starts_unknown() || arg.text.is_empty() {
+                // It may be an option, and then it is none of the parameters.
+                st.args = None;
+                return;
+            }
             match arg.text.as_str() {
                 "--" => {
                     st.args = Some(args.get(at + 1..).unwrap_or(&[]).to_vec());

@@ -5,6 +5,7 @@ use super::state::{State, Var};
 use super::value::{ANY, BELOW, GLOB, NAME, Val, matches, merge, show};
 use super::walk::{Io, Walk};
 use super::{Flow, Sink};
+use seawall_model::Effect;
 use std::rc::Rc;
 
 /// Ways in which a word may expand beyond which nothing is taken to be known.
@@ -67,6 +68,24 @@ impl Walk<'_> {
         self.plain_fields(st, word)
     }
 
+    /// The assignments that `name=word` stands for when it is an argument and has braces.
+    pub(super) fn braced_assign(
+        &mut self,
+        st: &mut State,
+        name: &str,
+        word: &Word,
+    ) -> Option<Vec<Val>> {
+        let words = braces(word)?;
+        if words.len() > FIELDS {
+            return Some(vec![Val { text: format!("{name}={ANY}"), ..Val::default() }]);
+        }
+        let assigned = words.iter().map(|word| {
+            let value = self.one(st, word);
+            Val { text: format!("{name}={}", value.text), ..value }
+        });
+        Some(assigned.collect())
+    }
+
     fn plain_fields(&mut self, st: &mut State, word: &Word) -> Vec<Vec<Val>> {
         let mut ways = vec![Way::default()];
         for (n, piece) in word.pieces.iter().enumerate() {
@@ -103,7 +122,30 @@ impl Walk<'_> {
                 }
             }
         }
-        ways.into_iter().map(Way::finish).collect()
+        let ways: Vec<Vec<Val>> = ways.into_iter().map(Way::finish).collect();
+        for field in ways.iter().flatten() {
+            self.globs(st, field);
+        }
+        ways
+    }
+
+    /// A glob lists the folder that holds its matches, whatever becomes of them.
+    fn globs(&mut self, st: &State, field: &Val) {
+        if !field.text.contains([GLOB, BELOW]) {
+            return;
+        }
+        // A URL with a question mark is no name of a file, unless somebody made such folders.
+        if field.text.contains("://") && !field.text.contains("..") {
+            return;
+        }
+        match self.paths(st, field) {
+            Some(paths) => {
+                for path in paths {
+                    self.effect(Effect::List { path });
+                }
+            }
+            None => self.opaque(&format!("the names that {}", unknown(&field.text))),
+        }
     }
 
     /// The text of a word where it is neither split nor globbed: assignments, redirections,
@@ -164,8 +206,8 @@ impl Walk<'_> {
                 [one] => one.text.clone(),
                 _ => ANY.to_string(),
             },
-            "~+" => match st.cwd.as_slice() {
-                [one] => one.clone(),
+            "~+" => match st.scalar(self.cx, "PWD").as_slice() {
+                [one] => one.text.clone(),
                 _ => ANY.to_string(),
             },
             "~root" => "/root".to_owned(),
@@ -236,6 +278,11 @@ impl Walk<'_> {
                 out.push(Val { many: true, ..Val::any(field.from.clone()) });
                 continue;
             };
+            // A file name may hold separators, and what stands behind one is another name.
+            if field.spreads() && !separators.is_empty() {
+                out.push(Val { many: true, ..Val::any(field.from.clone()) });
+                continue;
+            }
             let mut parts = 0;
             for part in field.text.split(|c: char| separators.contains(c)) {
                 if part.is_empty() {
@@ -278,7 +325,7 @@ impl Walk<'_> {
                 return self.each(st, &param.op, name, vec![list]);
             }
             let element = match (st.vars.get(name), index.text.parse::<usize>()) {
-                (Some(Var::Array(values)), Ok(n)) if values.iter().take(n + 1).all(|v| !v.many) => {
+                (Some(Var::Array(values)), Ok(n)) if placed(values, n) => {
                     values.get(n).cloned().unwrap_or_default()
                 }
                 (Some(Var::Array(values)), _) => {
@@ -306,11 +353,11 @@ impl Walk<'_> {
                 if name == "*" && param.quoted { vec![vec![spaced(&all)]] } else { vec![all] }
             }
             "#" | "?" | "$" | "!" | "-" => vec![vec![Val::name()]],
-            "0" => vec![vec![Val::known("sh")]],
+            "0" => vec![vec![st.name.clone().unwrap_or_else(|| Val::known("sh"))]],
             n if n.bytes().all(|b| b.is_ascii_digit()) => {
                 let n: usize = n.parse().unwrap_or(usize::MAX);
                 match &st.args {
-                    Some(args) if args.iter().take(n).all(|v| !v.many) => {
+                    Some(args) if placed(args, n.saturating_sub(1)) => {
                         vec![vec![args.get(n.saturating_sub(1)).cloned().unwrap_or_default()]]
                     }
                     _ => vec![vec![Val::any(Vec::new())]],
@@ -407,7 +454,7 @@ impl Walk<'_> {
             ParamOp::Case { upper, all, pattern } => {
                 let plain = pattern.pieces.is_empty() && *all;
                 let change = |v: &Val| {
-                    if !plain || !v.is_known() {
+                    if !plain || !v.is_known() || !v.text.is_ascii() {
                         return Val { many: v.many, ..Val::any(v.from.clone()) };
                     }
                     let text = if *upper { v.text.to_uppercase() } else { v.text.to_lowercase() };
@@ -420,7 +467,10 @@ impl Walk<'_> {
                 let with = self.one(st, replacement);
                 let change = |v: &Val| {
                     let anchored = pattern.text.starts_with(['#', '%']);
-                    if !v.is_known() || !pattern.is_known() || anchored || pattern.text.is_empty() {
+                    // `&` stands for the match in newer versions of bash.
+                    let refers = with.text.contains(['&', '\\']);
+                    let unsure = anchored || refers || pattern.text.is_empty();
+                    if !v.is_known() || !pattern.is_known() || unsure {
                         let mut from = v.from.clone();
                         merge(&mut from, &with.from);
                         return Val { many: v.many, ..Val::any(from) };
@@ -583,6 +633,12 @@ impl Walk<'_> {
     }
 }
 
+/// Whether it is known which value stands at place `n`: no value before it may be several, and it
+/// may not be none. A glob there is the first of its matches.
+fn placed(values: &[Val], n: usize) -> bool {
+    values.iter().take(n).all(|v| !v.spreads()) && values.get(n).is_none_or(|v| !v.many)
+}
+
 /// Every list of `a` followed by every list of `b`.
 pub(super) fn product(a: Vec<Vec<Val>>, b: &[Vec<Val>]) -> Vec<Vec<Val>> {
     if let [only] = b {
@@ -650,7 +706,8 @@ fn strip(value: &Val, pattern: &Val, suffix: bool, longest: bool) -> Val {
 
 fn substring(value: &Val, numbers: &[Option<usize>]) -> Val {
     let unknown = Val { many: value.many, ..Val::any(value.from.clone()) };
-    if !value.is_known() {
+    // Whether characters or bytes are counted is a matter of the locale.
+    if !value.is_known() || !value.text.is_ascii() {
         return unknown;
     }
     let text: String = match numbers {

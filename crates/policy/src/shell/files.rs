@@ -4,7 +4,7 @@ use super::program::Tally;
 use super::special::Call;
 use super::state::State;
 use super::table::Role;
-use super::value::{GLOB, NAME, Val, merge};
+use super::value::{NAME, Val, merge};
 use super::walk::{Out, Walk};
 use super::{Sink, Source, path};
 use seawall_model::Effect;
@@ -151,11 +151,12 @@ fn moved(walk: &mut Walk<'_>, call: &Call<'_>) -> Moved {
             out.no_folder = true;
         }
     }
-    if out.target.is_none() && out.operands.len() > 1 {
+    // Of the matches of a glob only the last one is the target (`cp *`, `cp a b*`).
+    let spread = out.operands.last().is_some_and(Val::spreads);
+    if out.target.is_none() && spread {
+        out.target = out.operands.last().cloned();
+    } else if out.target.is_none() && out.operands.len() > 1 {
         out.target = out.operands.pop();
-    } else if out.target.is_none() && out.operands.iter().any(|o| o.many || o.text.contains(GLOB)) {
-        // `cp *`: the last match is the target.
-        out.target = out.operands.first().cloned();
     }
     out
 }
@@ -385,6 +386,10 @@ pub(super) fn split(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out
     let prefix = prefix.unwrap_or_else(|| Val::known("x"));
     let part = Val { text: format!("{}{NAME}", prefix.text), ..prefix };
     walk.role(st, call.name, Role::Write, &part, call.io, &mut tally);
+    if let Some(first) = tally.operands.first().filter(|o| o.spreads()).cloned() {
+        // The second match is the prefix.
+        walk.role(st, call.name, Role::Write, &first, call.io, &mut tally);
+    }
     walk.settle(call.spec, tally, call.io)
 }
 

@@ -115,6 +115,9 @@ pub(super) fn sed(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
     for script in &scripts {
         walk.literal(&script.text);
         merge(&mut tally.args, &script.from);
+        if script.spreads() {
+            walk.opaque("a script of `sed` is made of file names");
+        }
         if !sandbox {
             sed_script(walk, st, call, script, &mut tally);
         }
@@ -141,7 +144,7 @@ fn sed_script(
     script: &Val,
     tally: &mut Tally,
 ) {
-    if script.has_any() || script.many {
+    if script.has_any() || script.spreads() {
         walk.opaque("a script of `sed` is not known");
     }
     let chars: Vec<char> = script.text.chars().collect();
@@ -347,7 +350,7 @@ pub(super) fn awk(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
         }
     }
     if let Some(program) = program {
-        if program.has_any() || program.many {
+        if program.has_any() || program.spreads() {
             walk.opaque("a program of `awk` is not known");
         }
         // Strings and regular expressions may hold these, too; that is not told apart.
@@ -423,6 +426,10 @@ pub(super) fn jq(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
     }
     for (n, operand) in operands.iter().enumerate() {
         if n == 0 && !filtered {
+            if operand.spreads() {
+                // The first match is the filter, the others are files.
+                walk.role(st, "jq", Role::Read, operand, call.io, &mut tally);
+            }
             if operand.text.contains("import")
                 || operand.text.contains("include")
                 || operand.text.contains("input_filename")

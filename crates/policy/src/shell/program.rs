@@ -1,7 +1,7 @@
 //! Commands to effects: functions, builtins, and programs by their entry in the table.
 
 use super::expand::unknown;
-use super::state::State;
+use super::state::{State, Var};
 use super::table::{Always, Prints, Role, Spec, Takes, lookup};
 use super::value::{ANY, BELOW, GLOB, NAME, Val, merge, show};
 use super::walk::{Io, Out, Walk, clip};
@@ -113,6 +113,7 @@ impl Walk<'_> {
         for body in bodies {
             let mut inner = st.clone();
             inner.args = Some(args.to_vec());
+            inner.declared.clear();
             let next = match body {
                 Some(body) => {
                     let list = super::ast::List {
@@ -141,7 +142,18 @@ impl Walk<'_> {
             });
         }
         if let Some(after) = after {
-            *st = after;
+            let mut outer = std::mem::replace(st, after);
+            let declared = std::mem::replace(&mut st.declared, std::mem::take(&mut outer.declared));
+            for name in declared {
+                match outer.vars.get(&name) {
+                    Some(Var::Array(_)) => st.set(&name, vec![Val::any(Vec::new())]),
+                    Some(Var::Scalar(old)) => st.also(self.cx, &name, old.clone()),
+                    None => {
+                        let old = outer.scalar(self.cx, &name);
+                        st.also(self.cx, &name, old);
+                    }
+                }
+            }
         }
         st.args = saved;
         out
@@ -318,7 +330,10 @@ impl Walk<'_> {
                                 Some(value) => Some(Val { text: value.to_owned(), ..arg.clone() }),
                                 None => {
                                     took = true;
-                                    args.get(at).cloned()
+                                    let value = args.get(at).cloned();
+                                    // Of the matches of a glob only the first is the value.
+                                    operands.extend(value.clone().filter(Val::spreads));
+                                    value
                                 }
                             };
                             if let Some(value) = value {
@@ -378,7 +393,9 @@ impl Walk<'_> {
                             Takes::Value => {
                                 let value = if rest.is_empty() {
                                     at += 1;
-                                    args.get(at - 1).cloned()
+                                    let value = args.get(at - 1).cloned();
+                                    operands.extend(value.clone().filter(Val::spreads));
+                                    value
                                 } else {
                                     Some(Val { text: rest.to_owned(), ..arg.clone() })
                                 };
@@ -416,8 +433,7 @@ impl Walk<'_> {
         let count = operands.len();
         // A glob or an unknown list may stand for several operands, so that positions are
         // not known.
-        let spreads = |o: &Val| o.many || o.text.contains([GLOB, BELOW]);
-        let first_spread = operands.iter().position(spreads);
+        let first_spread = operands.iter().position(Val::spreads);
         let spread = first_spread.is_some();
         for (n, operand) in operands.iter().enumerate() {
             let mut roles = Vec::new();
@@ -425,7 +441,7 @@ impl Walk<'_> {
             match last {
                 Some(role) => {
                     roles.push(role);
-                    if spreads(operand) {
+                    if operand.spreads() {
                         roles.extend(spec.rest);
                     }
                 }

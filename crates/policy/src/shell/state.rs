@@ -3,7 +3,7 @@
 use super::ast::Command;
 use super::value::{Val, merge};
 use super::{ShellContext, Sink, Source};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// A variable.
@@ -30,8 +30,14 @@ pub(super) struct State {
     /// Where the shell is instead if the last command failed (`cd`).
     pub cwd_failed: Option<Vec<String>>,
     pub vars: BTreeMap<String, Var>,
+    /// Variables that the function declared, which are its own.
+    pub declared: BTreeSet<String>,
+    /// Read-only variables.
+    pub fixed: BTreeSet<String>,
     /// Possible bodies; `None` among them when the name may also be an ordinary command.
     pub functions: BTreeMap<String, Vec<Option<Rc<Command>>>>,
+    /// `$0`, where it was given.
+    pub name: Option<Val>,
     /// Positional parameters; `None` when unknown.
     pub args: Option<Vec<Val>>,
     pub fds: BTreeMap<u32, Fd>,
@@ -44,6 +50,20 @@ pub(super) struct State {
     /// `set -e`.
     pub errexit: bool,
 }
+
+/// Variables that the shell gives numbers whatever is assigned to them.
+const OWN: &[&str] = &[
+    "RANDOM",
+    "SRANDOM",
+    "SECONDS",
+    "LINENO",
+    "UID",
+    "EUID",
+    "PPID",
+    "BASHPID",
+    "EPOCHSECONDS",
+    "EPOCHREALTIME",
+];
 
 /// Beyond this many alternatives a value is unknown.
 const ALTERNATIVES: usize = 8;
@@ -78,11 +98,11 @@ impl State {
                 return self.cwd.iter().map(Val::known).collect();
             }
             "HOME" if cx.home.starts_with('/') => return vec![Val::known(cx.home)],
-            "RANDOM" | "SRANDOM" | "SECONDS" | "LINENO" | "UID" | "EUID" | "PPID" | "BASHPID"
-            | "EPOCHSECONDS" | "EPOCHREALTIME" | "HOSTNAME" | "SHLVL" | "OSTYPE" | "HOSTTYPE"
-            | "MACHTYPE" | "BASH_VERSION" | "OPTIND" | "COLUMNS" | "LINES" | "USER" | "LOGNAME" => {
+            "HOSTNAME" | "SHLVL" | "OSTYPE" | "HOSTTYPE" | "MACHTYPE" | "BASH_VERSION"
+            | "OPTIND" | "COLUMNS" | "LINES" | "USER" | "LOGNAME" => {
                 return vec![Val::name()];
             }
+            own if OWN.contains(&own) => return vec![Val::name()],
             "IFS" => return vec![Val::known(" \t\n")],
             _ => {}
         }
@@ -95,6 +115,23 @@ impl State {
     }
 
     pub(super) fn set(&mut self, name: &str, mut values: Vec<Val>) {
+        // The other elements stay.
+        if let Some(Var::Array(old)) = self.vars.get(name) {
+            let mut from = Vec::new();
+            old.iter().chain(&values).for_each(|v| merge(&mut from, &v.from));
+            let list = vec![Val { many: true, ..Val::any(from) }];
+            self.vars.insert(name.to_owned(), Var::Array(list));
+            return;
+        }
+        // Such an assignment may have no effect.
+        if self.fixed.contains(name)
+            && let Some(Var::Scalar(old)) = self.vars.get(name)
+        {
+            values.extend(old.iter().cloned());
+        }
+        if OWN.contains(&name) {
+            values.push(Val::name());
+        }
         values.dedup();
         if values.len() > ALTERNATIVES {
             let mut from = Vec::new();
@@ -104,6 +141,17 @@ impl State {
             values = vec![Val::any(from)];
         }
         self.vars.insert(name.to_owned(), Var::Scalar(values));
+    }
+
+    /// Adds values that a variable may have, too.
+    pub(super) fn also(&mut self, cx: &ShellContext<'_>, name: &str, more: Vec<Val>) {
+        let mut values = self.scalar(cx, name);
+        for value in more {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        self.set(name, values);
     }
 
     /// The shell after either of two ways.
@@ -151,6 +199,11 @@ impl State {
                 }
             }
             self.functions.insert(name, bodies);
+        }
+        self.fixed.extend(other.fixed);
+        self.declared.extend(other.declared);
+        if self.name != other.name {
+            self.name = Some(Val::any(Vec::new()));
         }
         if self.args != other.args {
             self.args = None;

@@ -49,6 +49,12 @@ impl Val {
         self.text.contains(ANY)
     }
 
+    /// May stand for another number of fields than one, so that the places of what comes behind
+    /// it are not known.
+    pub(super) fn spreads(&self) -> bool {
+        self.many || self.text.contains([GLOB, BELOW])
+    }
+
     pub(super) fn starts_unknown(&self) -> bool {
         self.many || self.text.starts_with([ANY, GLOB])
     }

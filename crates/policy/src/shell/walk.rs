@@ -661,9 +661,17 @@ impl<'a> Walk<'a> {
                 }
                 Arg::Assign(assign) => {
                     let value = self.assign(st, assign);
-                    let text = format!("{}={}", assign.name, value.text);
+                    let text = match &assign.value {
+                        Assigned::Scalar(_) => format!("{}={}", assign.name, value.text),
+                        Assigned::Array(_) => assign.name.clone(),
+                    };
                     let value = Val { text, many: false, ..value };
-                    ways.iter_mut().for_each(|way| way.push(value.clone()));
+                    // bash expands braces here, too: several assignments, of which the last counts.
+                    let mut all = vec![vec![value]];
+                    if let Assigned::Scalar(word) = &assign.value {
+                        all.extend(self.braced_assign(st, &assign.name, word));
+                    }
+                    ways = product(ways, &all);
                 }
             }
         }

@@ -41,7 +41,15 @@ fn command_of(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>, tally: &mut 
             options = options && call.spec.first.len() > 1;
         }
     }
+    placed(walk, call.name, call.args, at);
     call.args.get(at..).unwrap_or(&[]).to_vec()
+}
+
+/// Takes note when it is not known at which argument a wrapped command begins.
+fn placed(walk: &mut Walk<'_>, name: &str, args: &[Val], at: usize) {
+    if args.iter().take(at).any(Val::spreads) {
+        walk.opaque(&format!("file names before the command of `{name}` may be the command"));
+    }
 }
 
 /// Index behind the option at `at` and its value.
@@ -196,6 +204,7 @@ pub(super) fn env(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
             _ => break,
         }
     }
+    placed(walk, call.name, &args, at);
     let command: Vec<Val> = args.get(at..).unwrap_or(&[]).to_vec();
     if command.is_empty() {
         return Out::from(vec![Source::Env("*".into())]);
@@ -258,6 +267,7 @@ pub(super) fn sudo(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out 
             }
         }
     }
+    placed(walk, call.name, call.args, at);
     let command: Vec<Val> = call.args.get(at..).unwrap_or(&[]).to_vec();
     if command.is_empty() {
         if shell {
@@ -364,6 +374,7 @@ pub(super) fn xargs(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out
             }
         }
     }
+    placed(walk, call.name, call.args, at);
     let mut command: Vec<Val> = call.args.get(at..).unwrap_or(&[]).to_vec();
     if command.is_empty() {
         return Out::from(from); // echo
@@ -775,6 +786,12 @@ pub(super) fn shell(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out
     if text {
         let Some(script) = call.args.get(at) else { return Out::default() };
         // `$0` comes first.
+        inner.name = call.args.get(at + 1).map(|v| Val { many: false, ..v.clone() });
+        if call.args.get(at + 1).is_some_and(Val::spreads) {
+            inner.name = Some(Val::any(Vec::new()));
+            inner.args = None;
+            return walk.shell_text(&mut inner, script, call.io, &format!("`{} -c`", call.name));
+        }
         inner.args = Some(call.args.get(at + 2..).unwrap_or(&[]).to_vec());
         return walk.shell_text(&mut inner, script, call.io, &format!("`{} -c`", call.name));
     }

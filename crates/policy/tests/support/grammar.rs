@@ -41,6 +41,18 @@ const FILES: &[&str] = &[
     "/w//d/./e.txt",
     "$((1))",
     "missing",
+    "d/*.md",
+    "d/../*.sh",
+    "../s*/key",
+    "\"$PWD\"/*.sh",
+    "d/{e.txt,g.md}",
+    "*",
+    "\"*.txt\"",
+    "~/*",
+    "${PWD}/d/e.txt",
+    "$(ls d)",
+    "[!x].txt",
+    "c?d.txt",
 ];
 const NEW: &[&str] = &[
     "new.txt",
@@ -68,12 +80,14 @@ fn file(r: &mut Random) -> String {
 /// A command without shell syntax around it.
 fn simple(r: &mut Random) -> String {
     let (f, g, n, d) = (file(r), file(r), r.pick(NEW), r.pick(FOLDERS));
+    // The folder above holds all programs: too much to be searched for each line.
+    let tree = if d == ".." { "../secret" } else { d };
     match r.below(64) {
         0..=5 => format!("cat {f}"),
         6 => format!("cat {f} {g}"),
         7 => format!("head -n 1 {f}"),
         8 => format!("grep -c x {f}"),
-        9 => format!("grep -r x {d}"),
+        9 => format!("grep -r x {tree}"),
         10 => format!("wc -l < {f}"),
         11 => format!("cp {f} {n}"),
         12 => format!("cp {f} {g} {d}"),
@@ -90,9 +104,9 @@ fn simple(r: &mut Random) -> String {
         23 => format!("sed 's/x/y/w {n}' a.txt"),
         24 => format!("cut -c1 {f}"),
         25 => format!("ls -l {d}"),
-        26 => format!("find {d} -name '*.txt'"),
-        27 => format!("find {d} -name '*.txt' -exec cat {{}} \\;"),
-        28 => format!("find {d} -maxdepth 1 -type f -exec head -n1 {{}} +"),
+        26 => format!("find {tree} -name '*.txt'"),
+        27 => format!("find {tree} -name '*.txt' -exec cat {{}} \\;"),
+        28 => format!("find {tree} -maxdepth 1 -type f -exec head -n1 {{}} +"),
         29 => format!("xargs cat <<< {f}"),
         30 => format!("ln -s {f} lnk; cat lnk"),
         31 => format!("ln {f} hard; cat hard"),
@@ -118,8 +132,8 @@ fn simple(r: &mut Random) -> String {
         51 => format!("truncate -s 0 {n}"),
         52 => format!("rmdir {d}"),
         53 => format!("unlink {f}"),
-        54 => format!("find {d} -name '*.md' -delete"),
-        55 => format!("cp -r {d} copy"),
+        54 => format!("find {tree} -name '*.md' -delete"),
+        55 => format!("cp -r {tree} copy"),
         56 => format!("rm -rf {d}/e.txt"),
         57 => format!("stdbuf -o0 cat {f}"),
         58 => format!("setsid cat {f}"),
@@ -139,7 +153,8 @@ fn compound(r: &mut Random, depth: usize) -> String {
     let a = compound(r, depth - 1);
     let (f, g, d) = (file(r), file(r), r.pick(FOLDERS));
     let plain = a.replace('\'', "'\\''");
-    match r.below(44) {
+    let h = r.pick(FILES);
+    match r.below(78) {
         0..=7 => a,
         8 => format!("cd {d} && {a}"),
         9 => format!("cd {d}; {a}"),
@@ -176,6 +191,40 @@ fn compound(r: &mut Random, depth: usize) -> String {
         40 => format!("x=$(cat {f}); {a}; echo \"$x\" > got.txt"),
         41 => format!("IFS=:; p=cat:{f}; $p; {a}"),
         42 => format!("x=a; [ -f b.txt ] && x=b; cat $x.txt; {a}"),
+        43 => format!("set -- {f} {g} {h}; shift; cat \"$1\" $2; {a}"),
+        44 => format!("arr=({f} {g}); cat \"${{arr[1]}}\"; {a}"),
+        45 => format!("arr=({f} {g}); arr={h}; cat ${{arr[@]}}; {a}"),
+        46 => format!("arr=({f}); arr+=({g}); cat \"${{arr[1]}}\"; {a}"),
+        47 => format!("x={f}; fn() {{ local x={g}; cat $x; }}; fn; cat $x; {a}"),
+        48 => format!("x={f}; fn() {{ local x; cat ${{x:-{g}}}; }}; fn; {a}"),
+        49 => format!("for i in {f} {g}; do cat $i; done; {a}"),
+        50 => format!("readonly x={f}\nx={g}\ncat $x\n{a}"),
+        51 => format!("fn() {{ shift; cat \"$@\"; }}; fn {f} {g}; {a}"),
+        52 => format!("cat < {f} > {}; {a}", r.pick(NEW)),
+        53 => format!("x={f}; cat ${{x/a/&}}; {a}"),
+        54 => format!("x={f}; cat ${{x#*/}} ${{x%.*}}.md; {a}"),
+        55 => format!("PWD={d}; cd d; cat $PWD/e.txt; {a}"),
+        56 => format!("HOME={d}; cat ~/key; {a}"),
+        57 => format!("cd {d} || cd d; cat e.txt; cd - ; {a}"),
+        58 => format!("for i in {f}; do set -- \"$i\" {g}; done; cat \"$2\"; {a}"),
+        59 => format!("fn() {{ cat \"$2\"; }}; fn {f} {g}; {a}"),
+        60 => format!("declare x={f}; fn() {{ declare x={g}; }}; fn; cat $x; {a}"),
+        61 => format!("x={f}; (x={g}; cat $x); cat $x; {a}"),
+        62 => format!("x={f}; {{ x={g}; }} | cat; cat $x; {a}"),
+        63 => format!("x={f} y=$x; cat $y; {a}"),
+        64 => format!("x={f}; x={g} eval 'cat $x'; cat $x; {a}"),
+        65 => format!("cat {f} | xargs cat; {a}"),
+        66 => format!("echo {f} | xargs -n1 cat; {a}"),
+        67 => format!("echo {f} | while read -r l m; do cat $l; done; {a}"),
+        68 => format!("exec > {}; {a}; cat {f}", r.pick(NEW)),
+        69 => format!("cat {f} {{fd}}> {}; {a}", r.pick(NEW)),
+        70 => format!("case {f} in *.txt) cat {g};; *) {a};; esac"),
+        71 => format!("unset x; cat ${{x-{f}}} ${{x+{g}}}; {a}"),
+        72 => format!("arr=({f} {g}); unset 'arr[0]'; cat \"${{arr[0]:-{h}}}\"; {a}"),
+        73 => format!("IFS=/; x={f}; cat $x; {a}"),
+        74 => format!("set {f} {g}; IFS=,; x=\"$*\"; unset IFS; cat $x; {a}"),
+        75 => format!("cp {f} {g} {h}; {a}"),
+        76 => format!("x=x; [ \"$x\" = y ] || x={f}; cat $x; {a}"),
         _ => format!("! {a}; until cat {f}; do break; done"),
     }
 }

@@ -73,7 +73,7 @@ fn run(root: &Path, shell: &str, text: &str) -> Vec<Seen> {
                  renameat2,mkdir,mkdirat,symlink,symlinkat,link,linkat,truncate,mknod,mknodat,chdir,fchdir,\
                  clone,clone3,fork,vfork";
     let status = Command::new("timeout")
-        .args(["-s", "KILL", "20", "bwrap", "--unshare-all", "--die-with-parent", "--new-session"])
+        .args(["-s", "KILL", "5", "bwrap", "--unshare-all", "--die-with-parent", "--new-session"])
         .args(["--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc"])
         .args(["--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib"])
         .args(["--symlink", "usr/lib64", "/lib64", "--symlink", "usr/sbin", "/sbin"])
@@ -306,22 +306,59 @@ fn covers(effect: &Effect, seen: &Seen) -> bool {
 }
 
 /// Runs `count` generated lines.
-pub(crate) fn compare(seed: u64, count: usize, mut each: impl FnMut(usize, &Tally)) -> Tally {
+pub(crate) fn compare(seed: u64, count: usize, each: impl FnMut(&Tally) + Send) -> Tally {
     let root = std::env::temp_dir().join(format!("shell-diff-{}-{seed}", std::process::id()));
-    let mut tally = Tally::default();
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    for n in 0..count {
+    let lines = (0..count).map(|_| {
         let text = super::grammar::line(&mut random);
-        let shell = if random.below(3) == 0 { "dash" } else { "bash" };
-        one(&root, shell, &text, &mut tally);
-        each(n, &tally);
-    }
+        (text, if random.below(3) == 0 { "dash" } else { "bash" })
+    });
+    let lines: Vec<_> = lines.collect();
+    let tally = all(&root, &lines, each);
     let _ = std::fs::remove_dir_all(&root);
     tally
 }
 
-/// Compares one line.
-pub(crate) fn one(root: &Path, shell: &'static str, text: &str, tally: &mut Tally) {
+/// Compares lines, several at a time: most of the time goes into starting processes.
+pub(crate) fn all(
+    root: &Path,
+    lines: &[(String, &'static str)],
+    each: impl FnMut(&Tally) + Send,
+) -> Tally {
+    let shared = std::sync::Mutex::new((Tally::default(), each));
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).min(8);
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let root = root.join(worker.to_string());
+            let (shared, next) = (&shared, &next);
+            scope.spawn(move || {
+                while let Some((text, shell)) =
+                    lines.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                {
+                    let found = one(&root, shell, text);
+                    let mut shared = shared.lock().expect("no worker panics with it");
+                    shared.0.add(found);
+                    let (tally, each) = &mut *shared;
+                    each(tally);
+                }
+            });
+        }
+    });
+    shared.into_inner().expect("no worker panicked").0
+}
+
+/// Lines of a file of tricky texts, each for both shells. Lines are separated by newlines; `\\n`
+/// inside one stands for a newline.
+pub(crate) fn collected(file: &str) -> Vec<(String, &'static str)> {
+    file.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("# "))
+        .flat_map(|line| ["bash", "dash"].map(|shell| (line.replace("\\n", "\n"), shell)))
+        .collect()
+}
+
+/// Compares one line. A line with something opaque is not run: whatever it does is predicted.
+fn one(root: &Path, shell: &'static str, text: &str) -> Tally {
     let vars = BTreeMap::new();
     let cx = ShellContext {
         cwd: "/w",
@@ -331,12 +368,12 @@ pub(crate) fn one(root: &Path, shell: &'static str, text: &str, tally: &mut Tall
         limits: Limits::default(),
     };
     let found = analyze(text, &cx);
-    tally.lines += 1;
-    let seen = run(root, shell, text);
+    let mut tally = Tally { lines: 1, ..Tally::default() };
     if !found.opaque.is_empty() {
-        tally.opaque += 1;
-        return;
+        tally.opaque = 1;
+        return tally;
     }
+    let seen = run(root, shell, text);
     for event in &seen {
         if !found.effects.iter().any(|effect| covers(effect, event)) {
             tally.missed.push((text.to_owned(), shell, event.clone()));
@@ -352,6 +389,17 @@ pub(crate) fn one(root: &Path, shell: &'static str, text: &str, tally: &mut Tall
                 tally.unseen += 1;
             }
         }
+    }
+    tally
+}
+
+impl Tally {
+    fn add(&mut self, other: Tally) {
+        self.lines += other.lines;
+        self.opaque += other.opaque;
+        self.missed.extend(other.missed);
+        self.predicted += other.predicted;
+        self.unseen += other.unseen;
     }
 }
 
