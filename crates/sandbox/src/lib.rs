@@ -18,6 +18,7 @@ pub mod spec;
 
 mod factory;
 mod jail;
+mod own;
 mod stage;
 mod sys;
 mod sys_trace;
@@ -25,6 +26,7 @@ mod wire;
 
 pub use factory::SocketFactory;
 pub use jail::{Jail, JailError, JailIo};
+pub use own::restrict;
 pub use probe::{Mechanism, probe};
 pub use spec::{JailSpec, SpecError};
 pub use stage::early_main;

@@ -21,6 +21,7 @@ use crate::spec::{JailSpec, MAX_SPEC};
 use crate::sys::{self, Forked};
 use crate::wire::{self, Report, StageError, Step};
 use ids::Ids;
+pub(crate) use payload::abi as landlock_abi;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use rustix::process::{WaitOptions, waitpid};

@@ -3,7 +3,7 @@
 use crate::daemon;
 use crate::home::Home;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Run the guard. `seawall up` starts this with a channel on standard input.
@@ -13,6 +13,20 @@ pub(crate) struct Args {
     #[arg(long)]
     home: PathBuf,
 }
+
+/// What the guard reads besides its own folder: what the resolver of the C library asks for. All of
+/// `/etc`, because a network manager puts a new `resolv.conf` in the place of the old one.
+const READS: [&str; 9] = [
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/share/zoneinfo",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/run/NetworkManager",
+];
 
 pub(crate) fn run(args: Args) -> ExitCode {
     // Dies with the supervisor, whatever happens to that: a guard without one serves nobody.
@@ -31,6 +45,19 @@ pub(crate) fn run(args: Args) -> ExitCode {
         }
         _ => return super::fail("`seawall guard` is started by `seawall up`"),
     };
+    let home = match args.home.canonicalize() {
+        Ok(home) => home,
+        Err(e) => return super::fail(&format!("cannot use `{}`: {e}", args.home.display())),
+    };
+    // Everything that others wrote is read after this. There is one thread yet.
+    match seawall_sandbox::restrict(&[&home], &READS.map(Path::new)) {
+        Ok(missing) => {
+            for what in missing {
+                tracing::warn!("the guard's own confinement lacks {what}");
+            }
+        }
+        Err(e) => return super::fail(&format!("the guard cannot confine itself: {e}")),
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // Two are enough to decide on one while the other moves bytes.
         .worker_threads(2)
@@ -38,7 +65,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(daemon::run(Home::at(args.home), control)),
+        Ok(runtime) => runtime.block_on(daemon::run(Home::at(home), control)),
         Err(e) => Err(format!("cannot start: {e}")),
     };
     match outcome {
