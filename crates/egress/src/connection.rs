@@ -1,5 +1,6 @@
 //! One client connection: its requests in turn, each judged anew.
 
+use crate::budget::{Meter, Over};
 use crate::head::{
     Form, Framing, HeadError, RequestHead, parse_request, parse_response, write_framing,
 };
@@ -13,7 +14,7 @@ use crate::refusal::{Cause, Refusal};
 use crate::rule::{How, Protocol};
 use crate::scan::{BodyScanner, Refused};
 use crate::socks::{self, SocksError};
-use crate::wire::{Input, RelayError, relay_body, tunnel};
+use crate::wire::{Filter, Input, Outgoing, RelayError, relay_body, tunnel};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,12 +37,14 @@ struct Upstream {
     address: IpAddr,
     reader: Input<OwnedReadHalf>,
     writer: OwnedWriteHalf,
+    /// Counts what goes out through it, for the request or tunnel at hand.
+    meter: Option<Meter>,
 }
 
 impl Upstream {
     fn new(stream: TcpStream, target: Target, address: IpAddr) -> Self {
         let (reader, writer) = stream.into_split();
-        Self { target, address, reader: Input::new(reader), writer }
+        Self { target, address, reader: Input::new(reader), writer, meter: None }
     }
 }
 
@@ -423,7 +426,8 @@ impl Session<'_> {
         recorded.map_err(refused)?;
         let (stream, address) = dialled.map_err(refused)?;
         writer.write_all(granted).await?;
-        let upstream = Upstream::new(stream, target.clone(), address);
+        let mut upstream = Upstream::new(stream, target.clone(), address);
+        upstream.meter.clone_from(&admitted.meter);
         // From here the client is inside the tunnel: an HTTP answer of ours would be taken for
         // the destination's.
         let policy = self.proxy.policy();
@@ -520,16 +524,21 @@ impl Session<'_> {
         W: AsyncWrite + Unpin,
     {
         let idle = Duration::from_secs(self.proxy.policy().limits.tunnel_idle_seconds);
-        let Upstream { target, reader: server, writer: mut server_writer, .. } = upstream;
+        let Upstream { target, reader: server, writer: mut server_writer, meter, .. } = upstream;
         let (mut server_reader, back) = server.into_parts();
         let (client_reader, ahead) = reader.take_parts();
-        let traffic = tunnel(
+        let (traffic, over) = tunnel(
             (client_reader, writer),
             (&mut server_reader, &mut server_writer),
             (ahead, back),
+            meter.clone(),
             idle,
         )
         .await;
+        if let (Some(over), Some(meter)) = (over, meter) {
+            let refusal = meter.refusal(identity, over);
+            self.proxy.refused(Some(identity), Some(&target), "tunnel", &refusal);
+        }
         self.proxy.observe(record::closed(identity, &target, traffic));
     }
 
@@ -580,12 +589,33 @@ impl Session<'_> {
             }
         };
         let limits = self.proxy.policy().limits.clone();
-        let mut scan = (head.framing != Framing::None)
-            .then(|| BodyScanner::new(self.proxy.scanner(), admitted.carries));
+        let meter = admitted.meter;
+        upstream.meter.clone_from(&meter);
+        let mut filter = (head.framing != Framing::None).then(|| Outgoing {
+            scan: BodyScanner::new(self.proxy.scanner(), admitted.carries),
+            meter: meter.clone(),
+        });
+        let over_budget = |over| match &meter {
+            Some(meter) => meter.refusal(identity, over),
+            None => Refusal::new(Cause::Budget, "the budget is spent"),
+        };
         let request = request_head(head, target, path);
+        if let Some(Err(over)) = meter.as_ref().map(|meter| meter.spend(request.len())) {
+            return Err(refused(over_budget(over)));
+        }
+        let filter = filter.as_mut().map(|filter| -> &mut dyn Filter { filter });
         let (outcome, answered) =
-            exchange(reader, writer, &mut upstream, head, request, scan.as_mut(), &limits).await;
+            exchange(reader, writer, &mut upstream, head, request, filter, &limits).await;
         match outcome {
+            Outcome::Over(over) if !answered => {
+                let refusal = over_budget(over);
+                self.refuse(writer, Some(target), &head.method, &refusal, false).await;
+                Ok(Next::Close)
+            }
+            Outcome::Over(over) => {
+                self.proxy.refused(Some(identity), Some(target), &head.method, &over_budget(over));
+                Err(End::Gone)
+            }
             Outcome::Refused(refused) if !answered => {
                 let refusal = match refused {
                     Refused::Found(finding) => content_refusal(&finding, target),
@@ -683,6 +713,8 @@ enum Outcome {
     Upgraded,
     /// The body of the request must not go on.
     Refused(Refused),
+    /// The body of the request does not fit into the budget.
+    Over(Over),
     /// It broke off.
     Failed(String),
 }
@@ -695,7 +727,7 @@ async fn exchange<R, W>(
     upstream: &mut Upstream,
     head: &RequestHead,
     request: Vec<u8>,
-    scan: Option<&mut BodyScanner>,
+    filter: Option<&mut dyn Filter>,
     limits: &Limits,
 ) -> (Outcome, bool)
 where
@@ -713,7 +745,15 @@ where
         return (outcome, answered);
     }
     let outcome = {
-        let upload = relay_body(reader, server_writer, request, head.framing, true, scan, idle);
+        let upload = relay_body(
+            reader,
+            server_writer,
+            request,
+            head.framing,
+            chunked(head.framing),
+            filter,
+            idle,
+        );
         let download = answer(server_reader, writer, head, limits, &mut answered);
         tokio::pin!(upload, download);
         tokio::select! {
@@ -726,6 +766,7 @@ where
             },
             Err(RelayError::From(e)) => Outcome::Failed(format!("the request broke off: {e}")),
             Err(RelayError::Refused(refused)) => Outcome::Refused(refused),
+            Err(RelayError::Over(over)) => Outcome::Over(over),
         },
         early = &mut download => match early {
             Outcome::Failed(why) => Outcome::Failed(why),
@@ -735,6 +776,10 @@ where
         }
     };
     (outcome, answered)
+}
+
+fn chunked(framing: Framing) -> bool {
+    framing == Framing::Chunked
 }
 
 fn request_head(head: &RequestHead, target: &Target, path: &str) -> Vec<u8> {
@@ -821,13 +866,22 @@ where
             }
             continue;
         }
-        let relayed = relay_body(server, writer, out, head.framing, !http10, None, idle).await;
+        let relayed = relay_body(
+            server,
+            writer,
+            out,
+            head.framing,
+            !http10 && chunked(head.framing),
+            None,
+            idle,
+        )
+        .await;
         return match relayed {
             Ok(()) if keep && head.keep_alive && server.bytes().is_empty() => Outcome::Kept,
             Ok(()) if !keep => Outcome::Closed,
             Ok(()) => Outcome::Ended,
             Err(RelayError::From(e)) => Outcome::Failed(format!("its answer broke off: {e}")),
-            Err(RelayError::To | RelayError::Refused(_)) => {
+            Err(RelayError::To | RelayError::Refused(_) | RelayError::Over(_)) => {
                 Outcome::Failed("the client is gone".into())
             }
         };

@@ -4,10 +4,11 @@
 //! port are judged before anything is looked up; every address of the one look-up is judged, and
 //! one of those is dialled; the event is on disk before a byte goes out.
 //!
-//! Pure, functions of values: [`address`], [`host`], [`identity`], [`rule`], [`policy`],
+//! Pure, functions of values: [`address`], [`budget`], [`host`], [`identity`], [`rule`], [`policy`],
 //! [`refusal`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`resolve`], [`proxy`], [`journal`].
 
 pub mod address;
+pub mod budget;
 pub mod chunked;
 mod connection;
 pub mod enforce;

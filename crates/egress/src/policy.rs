@@ -3,6 +3,7 @@
 //! Everything is refused that no rule allows. Judging is a function of values: name, port,
 //! identity and what is known of the protocol first, the addresses of one look-up after that.
 
+use crate::budget::Budget;
 use crate::host::{Host, Target};
 use crate::identity::Identity;
 use crate::refusal::{Cause, Refusal};
@@ -24,6 +25,9 @@ pub struct EgressPolicy {
     /// Clients of a shared listener.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<Client>,
+    /// How much a client may send, ask and reach. The first that is for it is the one that holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
     /// What may pass. The first allow rule that matches is the one that is used; a deny rule
     /// that matches wins over all of them.
     #[serde(default)]
@@ -181,8 +185,22 @@ impl EgressPolicy {
             }
         }
 
+        let mut budgets = HashMap::new();
+        for (i, budget) in self.budgets.iter().enumerate() {
+            budget
+                .check()
+                .map_err(|(name, problem)| field(format!("budgets[{i}].{name}"), problem))?;
+            if let Some(other) = budgets.insert(budget.name.as_str(), i) {
+                return Err(field(
+                    format!("budgets[{i}].name"),
+                    format!("`{}` is the name of budgets[{other}] too", budget.name),
+                ));
+            }
+        }
+
         let mut compiled = Compiled {
             limits: limits.clone(),
+            budgets: self.budgets.clone(),
             pinned,
             clients,
             rules: self.rules.clone(),
@@ -235,6 +253,8 @@ fn decode_sha256(text: &str) -> Option<[u8; 32]> {
 pub struct Compiled {
     /// What bounds a client.
     pub limits: Limits,
+    /// Budgets, in the order of the policy.
+    pub budgets: Vec<Budget>,
     pinned: HashMap<String, Vec<IpAddr>>,
     clients: HashMap<String, ([u8; 32], Identity)>,
     rules: Vec<Rule>,

@@ -4,6 +4,7 @@
 //! not allow under the policy in force; nothing is sent before its event is on disk; a
 //! connection that holds what the policy in force does not allow is cut.
 
+use crate::budget::{Accounts, Meter};
 use crate::connection;
 use crate::host::{Host, Target};
 use crate::identity::Identity;
@@ -22,7 +23,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
@@ -51,6 +52,7 @@ pub struct Proxy {
     counts: Mutex<HashMap<Arc<Identity>, usize>>,
     grants: Mutex<HashMap<String, Grant>>,
     scanner: ArcSwap<Scanner>,
+    accounts: Accounts,
     next_id: AtomicU64,
     observed: mpsc::Sender<Event>,
     observations: Mutex<Option<mpsc::Receiver<Event>>>,
@@ -122,6 +124,8 @@ pub(crate) struct Admitted {
     pub(crate) carries: Vec<String>,
     /// The judged addresses.
     pub(crate) addresses: Vec<IpAddr>,
+    /// Counts what goes out.
+    pub(crate) meter: Option<Meter>,
 }
 
 /// Tells what was found, never the thing itself.
@@ -175,6 +179,7 @@ impl Proxy {
             counts: Mutex::default(),
             grants: Mutex::default(),
             scanner: ArcSwap::from_pointee(scanner),
+            accounts: Accounts::default(),
             next_id: AtomicU64::new(0),
             observed,
             observations: Mutex::new(Some(observations)),
@@ -465,6 +470,14 @@ impl Proxy {
         let rule = policy.judge(identity, target, how.how())?;
         let admitted = (rule.name.clone(), rule.carries.clone());
         self.scan(rule, target, content)?;
+        // Before the look-up: that goes out too. What a tunnel carries was counted with it.
+        let meter = match how {
+            HeldHow::Carries(_) => None,
+            HeldHow::Tunnel | HeldHow::Request { .. } => {
+                let now = Instant::now();
+                Some(self.accounts.admit(&policy.budgets, identity, &target.host, now)?)
+            }
+        };
         let addresses = match known {
             Some(addresses) => addresses.to_vec(),
             None => self.look_up(&policy, target).await?,
@@ -489,7 +502,7 @@ impl Proxy {
             now.judge_addresses(rule, target, &addresses)?;
         }
         let (rule, carries) = admitted;
-        Ok(Admitted { rule, carries, addresses })
+        Ok(Admitted { rule, carries, addresses, meter })
     }
 
     fn scan(&self, rule: &Rule, target: &Target, content: &[&[u8]]) -> Result<(), Refusal> {

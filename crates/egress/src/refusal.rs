@@ -29,6 +29,8 @@ pub enum Cause {
     Closed,
     /// The event log does not take events.
     Log,
+    /// The client has spent its budget.
+    Budget,
     /// A limit was reached.
     Limit,
     /// The name did not resolve or the destination did not answer. Not a refusal of ours.
@@ -50,7 +52,7 @@ impl Cause {
             Self::Malformed => (400, "Bad Request"),
             Self::Unidentified => (407, "Proxy Authentication Required"),
             Self::Closed | Self::Log => (503, "Service Unavailable"),
-            Self::Limit => (429, "Too Many Requests"),
+            Self::Limit | Self::Budget => (429, "Too Many Requests"),
             Self::Unreachable => (502, "Bad Gateway"),
         }
     }
@@ -59,9 +61,12 @@ impl Cause {
     #[must_use]
     pub fn proxy_status(self) -> &'static str {
         match self {
-            Self::NoRule | Self::DenyRule | Self::Protocol | Self::Content | Self::NameMismatch => {
-                "http_request_denied"
-            }
+            Self::NoRule
+            | Self::DenyRule
+            | Self::Protocol
+            | Self::Content
+            | Self::Budget
+            | Self::NameMismatch => "http_request_denied",
             Self::Metadata | Self::Address => "destination_ip_prohibited",
             Self::Malformed => "http_request_error",
             Self::Unidentified => "http_request_denied",
@@ -86,6 +91,7 @@ impl Cause {
             Self::Unidentified => "unidentified",
             Self::Closed => "closed",
             Self::Log => "log",
+            Self::Budget => "budget",
             Self::Limit => "limit",
             Self::Unreachable => "unreachable",
         }

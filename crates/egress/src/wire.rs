@@ -1,6 +1,7 @@
 //! Buffered reading, and the two ways in which bytes are passed on: a body with a known end, and
 //! a tunnel.
 
+use crate::budget::{Meter, Over};
 use crate::chunked::{ChunkError, Decoder, LAST_CHUNK, Step, chunk_head};
 use crate::head::Framing;
 use crate::scan::{BodyScanner, Refused};
@@ -93,6 +94,8 @@ pub(crate) enum RelayError {
     To,
     /// What was read must not go on.
     Refused(Refused),
+    /// The budget is spent.
+    Over(Over),
 }
 
 impl From<Refused> for RelayError {
@@ -107,15 +110,42 @@ impl From<ChunkError> for RelayError {
     }
 }
 
+/// Looks at a body on its way, and may change it.
+pub(crate) trait Filter: Send {
+    /// Takes the next piece and gives what may go on now.
+    fn pass(&mut self, data: &[u8]) -> Result<Vec<u8>, RelayError>;
+    /// What was held back, once the body has ended.
+    fn rest(&mut self) -> Result<Vec<u8>, RelayError>;
+}
+
+/// What a request's body goes through: it is counted and scanned.
+pub(crate) struct Outgoing {
+    pub(crate) scan: BodyScanner,
+    pub(crate) meter: Option<Meter>,
+}
+
+impl Filter for Outgoing {
+    fn pass(&mut self, data: &[u8]) -> Result<Vec<u8>, RelayError> {
+        if let Some(meter) = &self.meter {
+            meter.spend(data.len()).map_err(RelayError::Over)?;
+        }
+        Ok(self.scan.pass(data)?)
+    }
+
+    fn rest(&mut self) -> Result<Vec<u8>, RelayError> {
+        Ok(self.scan.rest())
+    }
+}
+
 /// Passes a body on. `head` goes out in front of it, in the same write as what is there of the
-/// body. With `encode`, chunks are written as chunks; without, only their data is.
+/// body. With `encode`, it is written as chunks; without, only its data is.
 pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut Input<R>,
     to: &mut W,
     mut head: Vec<u8>,
     framing: Framing,
     encode: bool,
-    mut scan: Option<&mut BodyScanner>,
+    mut filter: Option<&mut dyn Filter>,
     idle: Duration,
 ) -> Result<(), RelayError> {
     let read = async |from: &mut Input<R>, size| match timeout(idle, from.fill(size)).await {
@@ -129,11 +159,11 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         Framing::Length(mut left) => loop {
             let available = from.bytes();
             let n = usize::try_from(left).unwrap_or(usize::MAX).min(available.len());
-            let data = pass(&mut scan, available.get(..n).unwrap_or_default())?;
-            if head.is_empty() {
+            let data = pass(&mut filter, available.get(..n).unwrap_or_default())?;
+            if head.is_empty() && !encode {
                 write(to, &data).await?;
             } else {
-                head.extend_from_slice(&data);
+                push_chunk(&mut head, &data, encode);
                 write(to, &head).await?;
                 head = Vec::new();
             }
@@ -141,7 +171,11 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             from.consume(n);
             left -= n as u64;
             if left == 0 {
-                write(to, &pass_rest(&mut scan)).await?;
+                push_chunk(&mut head, &pass_rest(&mut filter)?, encode);
+                if encode {
+                    head.extend_from_slice(LAST_CHUNK);
+                }
+                write(to, &head).await?;
                 break;
             }
             let size = if left > SMALL_READ as u64 { LARGE_READ } else { SMALL_READ };
@@ -158,7 +192,8 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
                     let n = match decoder.step(from.bytes())? {
                         Step::Skip(n) => n,
                         Step::Data(n) => {
-                            let data = pass(&mut scan, from.bytes().get(..n).unwrap_or_default())?;
+                            let data =
+                                pass(&mut filter, from.bytes().get(..n).unwrap_or_default())?;
                             push_chunk(&mut out, &data, encode);
                             n
                         }
@@ -167,7 +202,7 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
                     from.consume(n);
                 }
                 if decoder.is_done() {
-                    push_chunk(&mut out, &pass_rest(&mut scan), encode);
+                    push_chunk(&mut out, &pass_rest(&mut filter)?, encode);
                     if encode {
                         out.extend_from_slice(LAST_CHUNK);
                     }
@@ -181,15 +216,28 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
                 }
             }
         }
-        // Responses only: there is nothing to scan.
+        // Responses only.
         Framing::UntilClose => {
-            head.extend_from_slice(from.bytes());
-            from.consume(from.bytes().len());
-            write(to, &head).await?;
-            while read(from, LARGE_READ).await? > 0 {
-                write(to, from.bytes()).await?;
+            loop {
+                let data = pass(&mut filter, from.bytes())?;
+                if head.is_empty() && !encode {
+                    write(to, &data).await?;
+                } else {
+                    push_chunk(&mut head, &data, encode);
+                    write(to, &head).await?;
+                    head = Vec::new();
+                }
+                drop(data);
                 from.consume(from.bytes().len());
+                if read(from, LARGE_READ).await? == 0 {
+                    break;
+                }
             }
+            push_chunk(&mut head, &pass_rest(&mut filter)?, encode);
+            if encode {
+                head.extend_from_slice(LAST_CHUNK);
+            }
+            write(to, &head).await?;
         }
     }
     Ok(())
@@ -197,17 +245,17 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
 
 /// What of the data may go out now.
 fn pass<'a>(
-    scan: &mut Option<&mut BodyScanner>,
+    filter: &mut Option<&mut dyn Filter>,
     data: &'a [u8],
 ) -> Result<Cow<'a, [u8]>, RelayError> {
-    match scan {
-        Some(scan) => Ok(Cow::Owned(scan.pass(data)?)),
+    match filter {
+        Some(filter) => Ok(Cow::Owned(filter.pass(data)?)),
         None => Ok(Cow::Borrowed(data)),
     }
 }
 
-fn pass_rest(scan: &mut Option<&mut BodyScanner>) -> Vec<u8> {
-    scan.as_mut().map(|scan| scan.rest()).unwrap_or_default()
+fn pass_rest(filter: &mut Option<&mut dyn Filter>) -> Result<Vec<u8>, RelayError> {
+    filter.as_mut().map_or_else(|| Ok(Vec::new()), |filter| filter.rest())
 }
 
 fn push_chunk(out: &mut Vec<u8>, data: &[u8], encode: bool) {
@@ -228,7 +276,9 @@ async fn write<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> Result<(), Re
     if bytes.is_empty() {
         return Ok(());
     }
-    to.write_all(bytes).await.map_err(|_| RelayError::To)
+    // TLS keeps what the socket did not take at once until it is flushed.
+    let written = async { to.write_all(bytes).await.and(to.flush().await) };
+    written.await.map_err(|_| RelayError::To)
 }
 
 thread_local! {
@@ -246,6 +296,9 @@ struct Direction {
     sent: usize,
     state: Flow,
     bytes: u64,
+    /// Counts what is read before it goes on.
+    meter: Option<Meter>,
+    over: Option<Over>,
 }
 
 #[derive(PartialEq)]
@@ -256,8 +309,8 @@ enum Flow {
 }
 
 impl Direction {
-    fn new(pending: Vec<u8>) -> Self {
-        Self { pending, sent: 0, state: Flow::Copying, bytes: 0 }
+    fn new(pending: Vec<u8>, meter: Option<Meter>) -> Self {
+        Self { pending, sent: 0, state: Flow::Copying, bytes: 0, meter, over: None }
     }
 
     /// Ready once this direction has ended in order; an error ends the tunnel.
@@ -301,7 +354,14 @@ impl Direction {
             let step = SCRATCH.with_borrow_mut(|scratch| {
                 let mut buf = ReadBuf::new(scratch);
                 match Pin::new(&mut *from).poll_read(cx, &mut buf) {
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        // A TLS stream may still hold what its socket did not take.
+                        let flushed = Pin::new(&mut *to).poll_flush(cx);
+                        return match flushed {
+                            Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
+                            _ => Poll::Pending,
+                        };
+                    }
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                     Poll::Ready(Ok(())) => {}
                 }
@@ -310,6 +370,10 @@ impl Direction {
                 if data.is_empty() {
                     self.state = Flow::Closing;
                     return Poll::Ready(Ok(()));
+                }
+                if let Some(Err(over)) = self.meter.as_ref().map(|meter| meter.spend(data.len())) {
+                    self.over = Some(over);
+                    return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
                 }
                 let written = match Pin::new(&mut *to).poll_write(cx, data) {
                     Poll::Ready(Ok(n)) => n,
@@ -340,21 +404,26 @@ pub(crate) struct Traffic {
 }
 
 /// Passes bytes both ways until both sides have ended, one fails, or nothing has moved for
-/// `idle`. `ahead` was read from the client already.
+/// `idle`. `ahead` was read from the client already. What goes out is counted by `meter` before
+/// it is written, and what does not fit ends the tunnel.
 pub(crate) async fn tunnel<R1, W1, R2, W2>(
     client: (&mut R1, &mut W1),
     server: (&mut R2, &mut W2),
     ahead: (Vec<u8>, Vec<u8>),
+    meter: Option<Meter>,
     idle: Duration,
-) -> Traffic
+) -> (Traffic, Option<Over>)
 where
     R1: AsyncRead + Unpin,
     W1: AsyncWrite + Unpin,
     R2: AsyncRead + Unpin,
     W2: AsyncWrite + Unpin,
 {
-    let mut out = Direction::new(ahead.0);
-    let mut back = Direction::new(ahead.1);
+    if let Some(Err(over)) = meter.as_ref().map(|meter| meter.spend(ahead.0.len())) {
+        return (Traffic::default(), Some(over));
+    }
+    let mut out = Direction::new(ahead.0, meter);
+    let mut back = Direction::new(ahead.1, None);
     let mut last = Instant::now();
     let mut timer: Pin<Box<Sleep>> = Box::pin(sleep_until(last + idle));
     poll_fn(|cx| {
@@ -379,7 +448,7 @@ where
         Poll::Pending
     })
     .await;
-    Traffic { out: out.bytes, back: back.bytes }
+    (Traffic { out: out.bytes, back: back.bytes }, out.over)
 }
 
 #[cfg(test)]
@@ -394,7 +463,8 @@ mod tests {
         let (mut sr, mut sw) = tokio::io::split(server_side);
         let relay = tokio::spawn(async move {
             let ahead = (b"ahead ".to_vec(), Vec::new());
-            tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, Duration::from_secs(60)).await
+            tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, None, Duration::from_secs(60))
+                .await
         });
         let up = vec![b'u'; 100_000];
         let down = vec![b'd'; 50_000];
@@ -421,7 +491,8 @@ mod tests {
         }
         assert_eq!(got_up, [&b"ahead "[..], &up].concat());
         assert_eq!(got_down, down);
-        let traffic = relay.await.unwrap();
+        let (traffic, over) = relay.await.unwrap();
+        assert_eq!(over, None);
         assert_eq!((traffic.out, traffic.back), (100_006, 50_000));
     }
 
@@ -432,6 +503,7 @@ mod tests {
         let (mut cr, mut cw) = tokio::io::split(client_side);
         let (mut sr, mut sw) = tokio::io::split(server_side);
         let ahead = (Vec::new(), Vec::new());
-        tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, Duration::from_millis(20)).await;
+        tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, None, Duration::from_millis(20))
+            .await;
     }
 }

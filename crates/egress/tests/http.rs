@@ -489,3 +489,80 @@ async fn socks_goes_by_the_same_rules() {
     client.send(b"\x05\x01\x02").await;
     assert!(client.rest().await.starts_with(&[5, 0xff]));
 }
+
+#[tokio::test]
+async fn a_spent_budget_refuses_and_the_hint_works() {
+    let up = upstream(HELLO).await;
+    let port = up.addr.port();
+    let base = allow(port, "\"http\", \"raw\"");
+    let bench = start(&format!("{base}[[budgets]]\nname = \"small\"\nrequests = 3\n")).await;
+    let host = format!("up.test:{port}");
+    let mut client = Client::new(bench.addr).await;
+    for _ in 0..3 {
+        assert!(client.ask(get(&host, "/")).await.ends_with("hello"));
+    }
+    let answer = client.ask(get(&host, "/")).await;
+    assert!(answer.contains(" 429 ") && answer.contains("X-Seawall-Cause: budget"), "{answer}");
+    assert!(answer.contains("raise `requests` of the budget `small`"), "{answer}");
+    // Another connection is no other account, nor is a tunnel.
+    let connect = format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    assert!(ask(bench.addr, &connect).await.contains(" 429 "));
+    bench.log.wait_for(|e| e.kind == "egress.refused" && e.summary.contains("3 requests")).await;
+    bench
+        .proxy
+        .reload(&policy(&format!("{base}[[budgets]]\nname = \"small\"\nrequests = 4\n")))
+        .unwrap();
+    assert!(ask(bench.addr, get(&host, "/")).await.ends_with("hello"));
+    assert!(ask(bench.addr, get(&host, "/")).await.contains(" 429 "));
+}
+
+#[tokio::test]
+async fn no_more_bytes_go_out_than_the_budget_has() {
+    let up = upstream(HELLO).await;
+    let port = up.addr.port();
+    let host = format!("up.test:{port}");
+    let text = format!(
+        "{}[[budgets]]\nname = \"small\"\nbytes_out = 3000\n",
+        allow(port, "\"http\", \"raw\"")
+    );
+    // A body, with its length and without, in one request and in many.
+    let body = "x ".repeat(4000);
+    let lines = format!("POST http://{host}/ HTTP/1.1\r\nHost: {host}\r\n");
+    for request in [
+        format!("{lines}Content-Length: {}\r\n\r\n{body}", body.len()),
+        format!("{lines}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()),
+        format!("GET http://{host}/{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "x/".repeat(2000)),
+    ] {
+        let bench = start(&text).await;
+        let before = up.seen().len();
+        let answer = ask(bench.addr, request).await;
+        assert!(answer.contains(" 429 ") && answer.contains("3000 bytes out"), "{answer}");
+        assert!(ask(bench.addr, get(&host, "/")).await.contains(" 429 "));
+        assert!(up.seen().len() - before <= 3000);
+    }
+    // A tunnel is cut, and what no longer fits does not go out.
+    let bench = start(&text).await;
+    let mut client = Client::new(bench.addr).await;
+    let connect = format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    assert!(client.ask(&connect).await.contains(" 200 "));
+    let before = up.seen().len();
+    assert!(client.ask(format!("{}\r\n\r\n", "y".repeat(2000))).await.ends_with("hello"));
+    let _ = client.stream.write_all("z".repeat(2000).as_bytes()).await;
+    client.rest().await;
+    bench.log.wait_for(|e| e.kind == "egress.refused").await;
+    assert!(!up.seen().contains('z') && up.seen().len() - before <= 3000);
+}
+
+#[tokio::test]
+async fn names_beyond_the_budget_are_not_looked_up() {
+    let text = "[[rules]]\nname = \"any\"\nhosts = [\"*\"]\nports = [80]\nprotocols = [\"http\"]\n\
+                [[budgets]]\nname = \"few\"\nhosts = 2\n";
+    let resolver = Arc::new(Turns(Mutex::new(vec![]), AtomicUsize::new(0)));
+    let bench = start_with(text, resolver.clone(), Identity::default()).await;
+    let mut client = Client::new(bench.addr).await;
+    for n in 0..10 {
+        let status = if n < 2 { " 502 " } else { " 429 " };
+        assert!(client.ask(get(&format!("h{n}.test"), "/")).await.contains(status));
+    }
+    assert_eq!(resolver.1.load(Ordering::SeqCst), 2);
+}
