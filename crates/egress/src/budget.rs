@@ -260,10 +260,13 @@ fn refusal(budget: &str, bounds: Bounds, identity: &Identity, over: Over) -> Ref
     Refusal::new(Cause::Budget, why).fix(fix)
 }
 
+/// A budget by its name, and whose account it is.
+type Key = (Arc<str>, Identity);
+
 /// All accounts.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    accounts: Mutex<HashMap<(Arc<str>, Identity), Arc<Account>>>,
+    accounts: Mutex<HashMap<Key, Arc<Account>>>,
     hasher: RandomState,
 }
 
@@ -294,7 +297,7 @@ impl Accounts {
         }
     }
 
-    fn account(&self, key: (Arc<str>, Identity), bounds: Bounds, now: Instant) -> Arc<Account> {
+    fn account(&self, key: Key, bounds: Bounds, now: Instant) -> Arc<Account> {
         let mut accounts = lock(&self.accounts);
         if let Some(account) = accounts.get(&key) {
             return Arc::clone(account);
