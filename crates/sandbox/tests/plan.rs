@@ -132,6 +132,20 @@ fn gateway() -> GatewayPlan {
     }
 }
 
+/// OpenClaw's own installer puts Node into the state folder.
+#[test]
+fn node_in_the_state_folder_is_held() {
+    let node = "/home/u/.openclaw/tools/node/bin/node";
+    let programs = vec!["/opt/oc/node_modules".into()];
+    let plan = GatewayPlan { node: node.into(), programs, ..gateway() };
+    let spec = gateway_plan_with(&plan, &Everything).unwrap();
+    let held = spec
+        .mounts
+        .iter()
+        .any(|mount| matches!(mount, Mount::Bind { to, access: Access::Ro, .. } if to == node));
+    assert!(held, "{:?}", spec.mounts);
+}
+
 fn refusal(plan: &GatewayPlan, host: &dyn Host) -> String {
     gateway_plan_with(plan, host).map(|_| ()).unwrap_err().to_string()
 }

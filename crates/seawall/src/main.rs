@@ -1,5 +1,6 @@
 //! The `seawall` binary: one command line over the planes, the engine and the log.
 
+mod asked;
 mod channel;
 mod clock;
 mod cmd;

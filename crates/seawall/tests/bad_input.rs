@@ -84,6 +84,11 @@ impl Machine {
     }
 }
 
+/// A node that runs `todo` instead of OpenClaw.
+fn instead(todo: &str) -> String {
+    format!("#!/bin/bash\n[ \"$1\" = --version ] && {{ echo v24.21.0; exit; }}\n{todo}\n")
+}
+
 /// Every file and folder with its content.
 fn tree(dir: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut all = BTreeMap::new();
@@ -168,4 +173,122 @@ fn a_taken_port_is_named() {
     machine.write("home/.openclaw/openclaw.json", &CONFIG.replace("18999", &port.to_string()));
     let said = machine.refuses();
     assert!(said.contains(&port.to_string()) && said.contains("gateway.port"), "{said}");
+}
+
+#[test]
+fn a_configuration_behind_a_link_that_the_gateway_could_replace_is_named() {
+    let machine = Machine::new();
+    let (inside, outside) =
+        (machine.path("home/.openclaw/openclaw.json"), machine.path("dots.json"));
+    fs::rename(&inside, &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, &inside).unwrap();
+    let said = machine.refuses();
+    assert!(said.contains("openclaw.json") && said.contains("symbolic link"), "{said}");
+    // An include is no other way in.
+    fs::remove_file(&inside).unwrap();
+    fs::copy(&outside, &inside).unwrap();
+    let text = CONFIG.trim_start().replacen('{', r#"{ "$include": "./more.json","#, 1);
+    machine.write("home/.openclaw/openclaw.json", &text);
+    machine.write("home/.openclaw/real.json", "{}");
+    std::os::unix::fs::symlink("real.json", machine.path("home/.openclaw/more.json")).unwrap();
+    let said = machine.refuses();
+    assert!(said.contains("more.json") && said.contains("symbolic link"), "{said}");
+}
+
+#[test]
+fn an_openclaw_that_the_agent_could_replace_is_named() {
+    let machine = Machine::new();
+    let workspace = machine.path("home/.openclaw/workspace/node_modules");
+    fs::rename(machine.path("bin/node_modules"), &workspace).unwrap();
+    std::os::unix::fs::symlink(&workspace, machine.path("bin/node_modules")).unwrap();
+    let said = machine.refuses();
+    assert!(said.contains("by which OpenClaw or Node is found"), "{said}");
+}
+
+/// The check loads what lies in folders that the gateway can write: plugins, and an `.env` that
+/// leads to others.
+#[test]
+fn openclaw_is_asked_where_it_can_do_no_more_than_the_gateway() {
+    let machine = Machine::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    machine.write("secret", "secret");
+    let secret = machine.path("secret");
+    let node = instead(&format!(
+        r#"seen=
+cat {secret} && seen="$seen secret"
+(echo x > {secret}) && seen="$seen written"
+(exec 3<>/dev/tcp/127.0.0.1/{port}) && seen="$seen network"
+(echo x > "$OPENCLAW_CONFIG_PATH") && seen="$seen config"
+[ -n "$OPENCLAW_BUNDLED_PLUGINS_DIR" ] && seen="$seen steered"
+[ "$GIVEN" = yes ] || seen="$seen not-given"
+printf '{{"valid":false,"issues":[{{"path":"seen","message":"%s"}}]}}' "${{seen:- nothing}}""#,
+        secret = secret.display(),
+    ));
+    machine.program("bin/node_modules/.bin/node", &node);
+    let names = r#""token": "${GIVEN}${OPENCLAW_BUNDLED_PLUGINS_DIR}""#;
+    let text = CONFIG.replace(r#""token": "t""#, names);
+    machine.write("home/.openclaw/openclaw.json", &text);
+    machine.write("home/.openclaw/.env", "GIVEN=yes\nOPENCLAW_BUNDLED_PLUGINS_DIR=/evil\n");
+    let said = machine.refuses();
+    if said.contains("cannot confine") {
+        println!("skipped: {said}");
+        return;
+    }
+    assert!(said.contains("seen:  nothing"), "{said}");
+    // The same program outside sees and does it all.
+    let bare = Command::new(machine.path("bin/node_modules/.bin/node"))
+        .env("OPENCLAW_CONFIG_PATH", machine.path("home/.openclaw/openclaw.json"))
+        .env("OPENCLAW_BUNDLED_PLUGINS_DIR", "/evil")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&bare.stdout);
+    assert!(said.contains(" secret written network config steered not-given"), "{said}");
+}
+
+#[test]
+fn the_real_openclaw_fills_a_new_workspace_before_the_gateway_starts() {
+    use std::io::BufRead as _;
+    let Some(install) = std::env::var_os("SEAWALL_OPENCLAW_DIR") else {
+        println!("skipped: SEAWALL_OPENCLAW_DIR is not set");
+        return;
+    };
+    let machine = Machine::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let workspace = machine.path("home/new");
+    let config = serde_json::json!({
+        "gateway": { "mode": "local", "port": port, "auth": { "mode": "token", "token": "t" } },
+        "agents": { "defaults": {
+            "workspace": workspace, "skipOptionalBootstrapFiles": ["USER.md"],
+        } },
+    });
+    machine.write("home/.openclaw/openclaw.json", &config.to_string());
+    let programs = Path::new(&install).join("node_modules/.bin");
+    let mut up = Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .arg("up")
+        .env_clear()
+        .env("HOME", machine.path("home"))
+        .env("SEAWALL_HOME", machine.path("seawall"))
+        .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = Vec::new();
+    for line in std::io::BufReader::new(up.stderr.take().unwrap()).lines() {
+        said.push(line.unwrap());
+        if said.last().is_some_and(|line| line.contains("gateway started")) {
+            break;
+        }
+    }
+    let there = |name: &str| workspace.join(name).is_file();
+    let filled = (there("AGENTS.md"), there("SOUL.md"), there("IDENTITY.md"), there("USER.md"));
+    up.kill().unwrap();
+    up.wait().unwrap();
+    if said.iter().any(|line| line.contains("cannot confine the gateway")) {
+        println!("skipped: {said:?}");
+        return;
+    }
+    assert!(said.iter().any(|line| line.contains("is new")), "{said:?}");
+    assert!(said.iter().all(|line| !line.contains("warning")), "{said:?}");
+    assert_eq!(filled, (true, true, true, false), "{said:?}");
 }

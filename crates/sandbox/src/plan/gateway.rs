@@ -5,7 +5,7 @@ use super::host::{Host, Kind, RealHost};
 use super::layout::{Grant, layout};
 use super::system::{Memory, system};
 use super::{GATEWAY_ID, INSIDE_ID, PlanError, checked, grantable};
-use crate::spec::{JailSpec, Limits, Listener, Mount, Profile, Stop, parent_of, within};
+use crate::spec::{Access, JailSpec, Limits, Listener, Mount, Profile, Stop, parent_of, within};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the guard's sockets and the starter are, inside.
@@ -176,8 +176,12 @@ pub fn gateway_plan_with(plan: &GatewayPlan, host: &dyn Host) -> Result<JailSpec
     let (node_from, node) = resolve("Node", &plan.node)?;
     let (_, entry) = resolve("OpenClaw", &plan.entry)?;
     let (_, config_file) = resolve("configuration file", &plan.config_file)?;
-    // A Node outside of the folders given comes along by itself.
-    let seen = |path: &str| within(path, "/usr") || grants.iter().any(|g| within(path, &g.to));
+    // A Node outside of the folders that nobody inside can change comes along by itself: it lies
+    // in the state folder where OpenClaw's own installer has put it, and people run it.
+    let seen = |path: &str| {
+        let held = |grant: &Grant| grant.access == Access::Ro && within(path, &grant.to);
+        within(path, "/usr") || grants.iter().any(held)
+    };
     if !seen(&node) {
         grants.push(Grant { from: node_from, own: false, ..Grant::ro(&node) });
     }

@@ -1,9 +1,10 @@
 //! `seawall devices list|revoke|prune`: who holds a key to the gateway, and taking keys away, by
 //! the gateway's own calls.
 
+use crate::asked::json as parse;
 use crate::clock::now_ms;
 use crate::deploy::Runtime;
-use crate::harden::target::{Choice, Target, json as parse};
+use crate::harden::target::{Choice, Target};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 

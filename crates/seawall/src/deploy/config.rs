@@ -21,6 +21,8 @@ pub(crate) struct LoadedConfig {
     pub(crate) value: Value,
     /// Every file that was read, the main one first.
     pub(crate) files: Vec<PathBuf>,
+    /// Symbolic links by which included files are found.
+    pub(crate) links: Vec<PathBuf>,
     /// Names of the environment variables that the values refer to.
     pub(crate) env_names: BTreeSet<String>,
 }
@@ -72,6 +74,7 @@ pub(crate) fn load(path: &Path, extra_roots: &[PathBuf]) -> Result<LoadedConfig,
     let mut loader = Loader {
         roots: std::iter::once(root).chain(extra_roots.iter().cloned()).collect(),
         files: Vec::new(),
+        links: Vec::new(),
     };
     let value = loader.file(path, &mut Vec::new())?;
     if !value.is_object() {
@@ -79,12 +82,13 @@ pub(crate) fn load(path: &Path, extra_roots: &[PathBuf]) -> Result<LoadedConfig,
     }
     let mut env_names = BTreeSet::new();
     collect_env(&value, &mut env_names);
-    Ok(LoadedConfig { value, files: loader.files, env_names })
+    Ok(LoadedConfig { value, files: loader.files, links: loader.links, env_names })
 }
 
 struct Loader {
     roots: Vec<PathBuf>,
     files: Vec<PathBuf>,
+    links: Vec<PathBuf>,
 }
 
 impl Loader {
@@ -185,6 +189,11 @@ impl Loader {
         if open.contains(&real) {
             return Err(fail("includes itself".into()));
         }
+        for link in super::links::on_the_way(&joined) {
+            if !self.links.contains(&link) {
+                self.links.push(link);
+            }
+        }
         self.file(&real, open)
     }
 }
@@ -232,7 +241,7 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-fn collect_env(value: &Value, names: &mut BTreeSet<String>) {
+pub(crate) fn collect_env(value: &Value, names: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {
             for (at, _) in text.match_indices("${") {

@@ -45,6 +45,8 @@ pub(crate) struct Deployment {
     pub(crate) state_dir: PathBuf,
     /// The user's configuration file, with symlinks resolved.
     pub(crate) config_path: PathBuf,
+    /// Symbolic links by which it is found.
+    pub(crate) links: Vec<PathBuf>,
     /// Folders from which `$include` may read besides the configuration's own.
     pub(crate) include_roots: Vec<PathBuf>,
     /// The home folder whose `~` the configuration means.
@@ -98,6 +100,9 @@ impl Deployment {
             Some(path) => expand(path, &home),
             None => state_dir.join("openclaw.json"),
         };
+        let links = std::path::absolute(&config_path)
+            .map(|named| super::links::on_the_way(&named))
+            .unwrap_or_default();
         let config_path = config_path
             .canonicalize()
             .map_err(|_| DiscoverError::NoConfig { path: config_path.clone() })?;
@@ -112,7 +117,7 @@ impl Deployment {
         };
         let include_roots =
             wanted.include_roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
-        Ok(Self { name, state_dir, config_path, include_roots, home })
+        Ok(Self { name, state_dir, config_path, links, include_roots, home })
     }
 }
 

@@ -2,8 +2,9 @@
 
 mod config;
 mod discover;
+mod links;
 mod runtime;
 
-pub(crate) use config::{LoadedConfig, load};
+pub(crate) use config::{LoadedConfig, collect_env, load};
 pub(crate) use discover::{Deployment, Wanted, expand};
 pub(crate) use runtime::Runtime;

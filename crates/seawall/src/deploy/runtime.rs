@@ -20,6 +20,8 @@ pub(crate) struct Runtime {
     pub(crate) tree: PathBuf,
     /// OpenClaw's version.
     pub(crate) version: String,
+    /// Symbolic links by which the two are found.
+    pub(crate) links: Vec<PathBuf>,
 }
 
 /// Why the gateway could not be run.
@@ -91,6 +93,11 @@ impl Runtime {
             Some(path) => path.to_owned(),
             None => beside.or_else(|| on_path("node", search)).ok_or(RuntimeError::NoNode)?,
         };
+        let mut links = Vec::new();
+        for named in [&launcher, &node] {
+            let named = std::path::absolute(named).map_err(|_| RuntimeError::NoNode)?;
+            links.extend(super::links::on_the_way(&named));
+        }
         let node = node.canonicalize().map_err(|_| RuntimeError::NoNode)?;
         let node_version = node_version(&node)?;
         let tree = package
@@ -98,7 +105,7 @@ impl Runtime {
             .filter(|dir| dir.file_name().is_some_and(|name| name == "node_modules"))
             .last()
             .map_or_else(|| package.clone(), Path::to_owned);
-        Ok(Self { node, node_version, package, tree, version })
+        Ok(Self { node, node_version, package, tree, version, links })
     }
 
     /// The script that Node runs.

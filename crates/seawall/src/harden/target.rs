@@ -1,8 +1,10 @@
 //! The deployment that is hardened: its files, and what its own OpenClaw says about them.
 
+use crate::asked;
 use crate::deploy::{Deployment, Runtime, Wanted};
 use seawall_audit::harden::doc::{Documents, Resolve};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
@@ -82,33 +84,21 @@ impl Target {
     /// Asks the installed OpenClaw whether it takes this configuration, includes merged in. Its
     /// reasons when it does not.
     pub(crate) fn candidate(&self, runtime: &Runtime, config: &Value) -> Result<(), String> {
-        let dir = tempfile::Builder::new()
-            .prefix("seawall-check-")
-            .tempdir()
-            .map_err(|e| format!("cannot make a folder for the check: {e}"))?;
-        let path = dir.path().join("openclaw.json");
-        let text = config.to_string();
-        fs::write(&path, text).map_err(|e| format!("cannot write the candidate: {e}"))?;
+        let mut names = BTreeSet::new();
+        crate::deploy::collect_env(config, &mut names);
         // References to the environment may be served by the file beside the configuration.
-        if let Ok(env) = fs::read(self.deployment.state_dir.join(".env")) {
-            fs::write(dir.path().join(".env"), env).map_err(|e| e.to_string())?;
-        }
-        if let Some((uid, gid)) = self.drop_to() {
-            for path in [dir.path(), &path, &dir.path().join(".env")] {
-                match std::os::unix::fs::chown(path, Some(uid), Some(gid)) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(format!("cannot give the candidate to its reader: {e}"));
-                    }
-                    _ => {}
-                }
+        let mut env = asked::named_in_env_file(&self.deployment.state_dir, names.iter())?;
+        for name in names {
+            if let Ok(value) = std::env::var(&name) {
+                env.insert(name, value);
             }
         }
-        self.validate(runtime, &path)
+        asked::takes(runtime, env, config)
     }
 
     /// Asks the installed OpenClaw about the configuration as it is on the disk.
     pub(crate) fn installed(&self, runtime: &Runtime) -> Result<(), String> {
-        self.validate(runtime, &self.deployment.config_path)
+        self.candidate(runtime, &self.documents()?.value())
     }
 
     /// Runs a command of the installed OpenClaw on this deployment; its output when it succeeds.
@@ -121,30 +111,6 @@ impl Target {
         let said: String =
             if err.trim().is_empty() { &out } else { &err }.trim().chars().take(600).collect();
         Err(format!("`openclaw {}` failed: {said}", arguments.join(" ")))
-    }
-
-    fn validate(&self, runtime: &Runtime, config: &Path) -> Result<(), String> {
-        let (_, out, err) = self.command(runtime, config, &["config", "validate", "--json"])?;
-        let answer: Value = json(&out).ok_or_else(|| {
-            let said: String = err.trim().chars().take(400).collect();
-            format!("OpenClaw's check gave no answer: {said}")
-        })?;
-        if answer.get("valid") == Some(&Value::Bool(true)) {
-            return Ok(());
-        }
-        let issues: Vec<String> = answer
-            .get("issues")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .take(10)
-            .map(|issue| {
-                let part = |key: &str| issue.get(key).and_then(Value::as_str).unwrap_or("");
-                format!("{}: {}", part("path"), part("message"))
-            })
-            .collect();
-        let version = &runtime.version;
-        Err(format!("OpenClaw {version} refuses the configuration: {}", issues.join("; ")))
     }
 
     fn command(
@@ -193,15 +159,6 @@ impl Target {
         let root = rustix::process::geteuid().is_root();
         (root && meta.uid() != 0).then(|| (meta.uid(), meta.gid()))
     }
-}
-
-/// The answer among what a command printed: the whole, or from the first line that opens it.
-pub(crate) fn json(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok().or_else(|| {
-        let start = text.lines().position(|line| line.starts_with(['{', '[']))?;
-        let rest: Vec<&str> = text.lines().skip(start).collect();
-        serde_json::from_str(&rest.join("\n")).ok()
-    })
 }
 
 /// What a command prints, up to a bound: it may be anything.

@@ -1,6 +1,7 @@
 //! The gateway in its jail, as the supervisor sees it.
 
 use super::Prepared;
+use crate::asked;
 use crate::daemon::protocol::GatewayUp;
 use crate::deploy::Runtime;
 use crate::render::Facts;
@@ -11,7 +12,7 @@ use seawall_sandbox::spec::Listener;
 use seawall_sandbox::{Jail, JailIo, JailSpec, SocketFactory};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -190,7 +191,70 @@ fn uid_of(pid: i32) -> u32 {
 
 /// Checks everything about the jail that can be checked without making it.
 pub(crate) fn check(prepared: &Prepared) -> Result<(), String> {
-    crate::daemon::check_settings(&prepared.settings, &prepared.facts)
+    crate::daemon::check_settings(&prepared.settings, &prepared.facts)?;
+    hold_configuration(prepared, &prepared.facts, &prepared.settings)?;
+    hold_programs(prepared, &prepared.facts, &prepared.settings).map(drop)
+}
+
+/// The configuration is held where it lies. A link to it is not, if the gateway can write beside
+/// it: the next start would read what the gateway put in its place.
+fn hold_configuration(
+    prepared: &Prepared,
+    facts: &Facts,
+    settings: &Settings,
+) -> Result<(), String> {
+    let deployment = &prepared.deployment;
+    let writable = writable(prepared, facts, settings);
+    for link in deployment.links.iter().chain(&prepared.loaded.links) {
+        if let Some(dir) = writable.iter().find(|dir| link.starts_with(dir)) {
+            return Err(format!(
+                "`{}`, by which the configuration is found, is a symbolic link in `{}`, where the gateway could put another in its place; put the file itself there, or name it with OPENCLAW_CONFIG_PATH or in `$include`",
+                link.display(),
+                dir.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Folders that the gateway can write. The state folder is the last.
+fn writable(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Vec<PathBuf> {
+    facts
+        .workspaces
+        .values()
+        .chain(&settings.gateway.read_write)
+        .chain(std::iter::once(&prepared.deployment.state_dir))
+        .filter_map(|dir| dir.canonicalize().ok())
+        .collect()
+}
+
+/// OpenClaw and Node are run by people too, and by Seawall outside of any jail. OpenClaw's own
+/// installer puts both into the state folder: what lies there is held with the folder of each link
+/// that leads to it. In a workspace there are runs that nobody holds back: it is refused there.
+fn hold_programs(
+    prepared: &Prepared,
+    facts: &Facts,
+    settings: &Settings,
+) -> Result<Vec<PathBuf>, String> {
+    let runtime = &prepared.runtime;
+    let state_dir = &prepared.deployment.state_dir;
+    let writable = writable(prepared, facts, settings);
+    let mut hold = Vec::new();
+    let programs = [&runtime.node, &runtime.tree].into_iter().map(|path| (path, path.as_path()));
+    // A link cannot be held, the folder that it is in can.
+    let links = runtime.links.iter().filter_map(|link| Some((link, link.parent()?)));
+    for (path, held) in programs.chain(links) {
+        let Some(dir) = writable.iter().find(|dir| path.starts_with(dir)) else { continue };
+        if dir != state_dir || held == state_dir {
+            return Err(format!(
+                "`{}`, by which OpenClaw or Node is found, lies in `{}`, where the agent could put another in its place; install OpenClaw and Node elsewhere, or name them with --openclaw and --node",
+                path.display(),
+                dir.display()
+            ));
+        }
+        hold.push(held.to_owned());
+    }
+    Ok(hold)
 }
 
 /// Checks the deployment as far as possible without starting it: also whether OpenClaw takes the
@@ -271,8 +335,10 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
         .filter(|path| path.exists())
         .cloned()
         .collect();
+    hold_configuration(prepared, facts, settings)?;
     let current = prepared.home.snapshots().join("current");
     let mut protect = vec![text(&deployment.config_path)?];
+    protect.extend(list(&mut hold_programs(prepared, facts, settings)?.iter())?);
     protect.extend(list(&mut prepared.loaded.files.iter())?);
     protect.dedup();
     let plan = GatewayPlan {
@@ -364,6 +430,7 @@ pub(super) fn validate_once(prepared: &Prepared) -> Result<(), String> {
 pub(super) struct Validation {
     runtime: Runtime,
     state_dir: PathBuf,
+    names: BTreeSet<String>,
     environment: BTreeMap<String, String>,
 }
 
@@ -372,80 +439,15 @@ impl Validation {
         Self {
             runtime: prepared.runtime.clone(),
             state_dir: prepared.deployment.state_dir.clone(),
+            names: prepared.loaded.env_names.clone(),
             environment: environment(prepared, settings),
         }
     }
 }
 
-/// Largest `.env` that is read; real ones have some hundred bytes.
-const MAX_ENV: u64 = 1 << 20;
-
-/// A file in a folder that the gateway can write: it may be anything.
-fn read_env(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    use rustix::fs::OFlags;
-    let say = |e: io::Error| format!("cannot read `{}`: {e}", path.display());
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(say(e)),
-    };
-    let about = file.metadata().map_err(say)?;
-    if !about.is_file() || about.len() > MAX_ENV {
-        return Err(format!("`{}` is not a regular file of at most 1 MiB", path.display()));
-    }
-    let mut text = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(file, MAX_ENV), &mut text).map_err(say)?;
-    Ok(Some(text))
-}
-
-/// Asks the installed OpenClaw whether it takes a configuration. It does so in an empty state
-/// folder, since looking must not change anything.
+/// Asks the installed OpenClaw whether it takes a configuration.
 pub(super) fn validate(with: &Validation, config: &Value) -> Result<(), String> {
-    let runtime = &with.runtime;
-    let dir =
-        tempfile::Builder::new().prefix("seawall-check-").tempdir().map_err(|e| e.to_string())?;
-    let path = dir.path().join("openclaw.json");
-    std::fs::write(&path, config.to_string()).map_err(|e| e.to_string())?;
-    // References in the configuration are resolved from here as well.
-    if let Some(text) = read_env(&with.state_dir.join(".env"))? {
-        std::fs::write(dir.path().join(".env"), text).map_err(|e| e.to_string())?;
-    }
-    let output = std::process::Command::new(&runtime.node)
-        .arg(runtime.script())
-        .args(["config", "validate", "--json"])
-        .env_clear()
-        .envs(&with.environment)
-        .env("PATH", "/usr/bin:/bin")
-        .env("HOME", dir.path())
-        // OpenClaw keeps compiled code in the folder for temporary files.
-        .env("TMPDIR", dir.path())
-        .env("OPENCLAW_STATE_DIR", dir.path())
-        .env("OPENCLAW_CONFIG_PATH", &path)
-        .env("NO_COLOR", "1")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .map_err(|e| format!("cannot run OpenClaw to check the configuration: {e}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let answer: Value = text
-        .lines()
-        .rev()
-        .find_map(|line| serde_json::from_str::<Value>(line).ok().filter(Value::is_object))
-        .or_else(|| serde_json::from_str(&text).ok())
-        .ok_or("OpenClaw's check of the configuration gave no answer")?;
-    if answer.get("valid") == Some(&Value::Bool(true)) {
-        return Ok(());
-    }
-    let issues: Vec<String> = answer
-        .get("issues")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .take(10)
-        .map(|issue| {
-            let part = |key: &str| issue.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-            format!("{}: {}", part("path"), part("message"))
-        })
-        .collect();
-    Err(format!("OpenClaw refuses the configuration: {}", issues.join("; ")))
+    let mut env = asked::named_in_env_file(&with.state_dir, with.names.iter())?;
+    env.extend(with.environment.clone());
+    asked::takes(&with.runtime, env, config)
 }
