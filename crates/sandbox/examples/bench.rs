@@ -75,6 +75,9 @@ fn main() {
         &mut [
             ("plain", &mut || plain(&["/bin/true"])),
             ("seawall", &mut || jail(&quick)),
+            ("seawall, from here", &mut || {
+                Jail::spawn_here(&quick, JailIo::default()).unwrap().wait_processes();
+            }),
             ("bwrap --unshare-all", &mut || bwrap(&["/bin/true"])),
         ],
     );

@@ -15,6 +15,7 @@ use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long building a jail may take. It is milliseconds; a host that swaps is slower.
@@ -85,7 +86,7 @@ pub struct Jail {
     name: String,
     monitor: Monitor,
     control: OwnedFd,
-    pid: i32,
+    pid: OnceLock<i32>,
     pidfd: OwnedFd,
     listeners: BTreeMap<String, TcpListener>,
     factory: Option<SocketFactory>,
@@ -114,7 +115,12 @@ impl Jail {
     /// # Errors
     /// Names the step and the path. Nothing is left running or mounted.
     pub fn spawn_here(spec: &JailSpec, io: JailIo) -> Result<Self, JailError> {
-        Self::start(spec, io, if single_threaded() { forked } else { fresh })
+        let how = match (single_threaded(), stage::needs_monitor(spec)) {
+            (false, _) => fresh,
+            (true, true) => forked,
+            (true, false) => here,
+        };
+        Self::start(spec, io, how)
     }
 
     fn start(spec: &JailSpec, io: JailIo, how: How) -> Result<Self, JailError> {
@@ -138,7 +144,10 @@ impl Jail {
             None,
         )
         .map_err(|e| launch("make a socket pair")(e.into()))?;
-        let monitor = how(spec, theirs, io).map_err(|(what, source)| launch(what)(source))?;
+        let monitor = how(spec, theirs, io).map_err(|error| match error {
+            NotStarted::Launch(what, source) => launch(what)(source),
+            NotStarted::Stage(source) => JailError::Stage { name: name.clone(), source },
+        })?;
 
         let mut building = Building { monitor: Some(monitor), control: Some(control) };
         let started = building.wait(&name)?;
@@ -146,21 +155,17 @@ impl Jail {
         else {
             return Err(launch("start the stage")(io::Error::other("it is gone")));
         };
-        let pid = sys::pid_of(started.pidfd.as_fd()).map_err(launch("find the program"));
-        let mut jail = Self {
+        Ok(Self {
             name: name.clone(),
             monitor,
             control,
-            pid: 0,
+            pid: OnceLock::new(),
             pidfd: started.pidfd,
             listeners: started.listeners,
             factory: started.factory,
             facts: started.facts,
             exit: None,
-        };
-        // A program that has ended already has no id any more; its exit is still to be read.
-        jail.pid = pid.unwrap_or(0);
-        Ok(jail)
+        })
     }
 
     /// Name of the plan.
@@ -170,10 +175,10 @@ impl Jail {
     }
 
     /// The program's process id as the launcher sees it: what peer credentials show. 0 when it
-    /// had ended before it could be read.
+    /// had ended before this was first asked.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.pid
+        *self.pid.get_or_init(|| sys::pid_of(self.pidfd.as_fd()).unwrap_or(0))
     }
 
     /// The program's pidfd: readable when it has ended.
@@ -208,6 +213,16 @@ impl Jail {
     /// Takes the factory.
     pub fn take_factory(&mut self) -> Option<SocketFactory> {
         self.factory.take()
+    }
+
+    /// Waits for the program and all that it started to end, for callers that end with it: the
+    /// kernel may still be taking the jail's namespaces down, which takes it longer than many a
+    /// program runs. Where there are control groups they are gone too.
+    pub fn wait_processes(&mut self) -> Exit {
+        if self.monitor.is_init {
+            self.monitor.pid = None;
+        }
+        self.wait()
     }
 
     /// Waits for the program to end and the jail to be gone.
@@ -349,6 +364,8 @@ impl Drop for Building {
 #[derive(Debug)]
 struct Monitor {
     pid: Option<Pid>,
+    /// Whether it is the jail's first process, and the launcher itself the monitor.
+    is_init: bool,
 }
 
 impl Monitor {
@@ -370,15 +387,17 @@ fn end(monitor: &mut Monitor) {
 }
 
 /// Starts a monitor: with the plan, its end of the control socket, and what the program is given.
-type How = fn(&JailSpec, OwnedFd, JailIo) -> Result<Monitor, (&'static str, io::Error)>;
+type How = fn(&JailSpec, OwnedFd, JailIo) -> Result<Monitor, NotStarted>;
+
+/// Why it was not started.
+enum NotStarted {
+    Launch(&'static str, io::Error),
+    Stage(StageError),
+}
 
 /// From the program on disk, which leaves nothing of this process in it.
-fn fresh(
-    spec: &JailSpec,
-    theirs: OwnedFd,
-    io: JailIo,
-) -> Result<Monitor, (&'static str, io::Error)> {
-    let plan = plan_file(spec).map_err(|e| ("write the plan", e))?;
+fn fresh(spec: &JailSpec, theirs: OwnedFd, io: JailIo) -> Result<Monitor, NotStarted> {
+    let plan = plan_file(spec).map_err(|e| NotStarted::Launch("write the plan", e))?;
     let mut fds = vec![theirs, plan];
     fds.extend(io.inherit.into_values());
     let stream = |fd: Option<OwnedFd>| fd.map_or_else(Stdio::null, Stdio::from);
@@ -390,35 +409,38 @@ fn fresh(
         .stdout(stream(io.stdout))
         .stderr(stream(io.stderr));
     sys::with_descriptors(&mut command, fds);
-    let monitor = command.spawn().map_err(|e| ("start the stage", e))?;
+    let monitor = command.spawn().map_err(|e| NotStarted::Launch("start the stage", e))?;
     // The command, which goes now, holds our copies of what the stage was given.
-    Ok(Monitor { pid: i32::try_from(monitor.id()).ok().and_then(Pid::from_raw) })
+    Ok(Monitor { pid: i32::try_from(monitor.id()).ok().and_then(Pid::from_raw), is_init: false })
 }
 
 /// As a copy of this process, which has one thread.
-fn forked(
-    spec: &JailSpec,
-    theirs: OwnedFd,
-    io: JailIo,
-) -> Result<Monitor, (&'static str, io::Error)> {
-    let failed = |e| ("start the stage", e);
+fn forked(spec: &JailSpec, theirs: OwnedFd, io: JailIo) -> Result<Monitor, NotStarted> {
+    let failed = |e| NotStarted::Launch("start the stage", e);
+    let (streams, inherit) = split(io).map_err(failed)?;
+    match sys::fork_into(0).map_err(failed)? {
+        sys::Forked::Parent(pid) => Ok(Monitor { pid: Some(pid), is_init: false }),
+        sys::Forked::Child => sys::exit_now(stage::run_forked(spec, theirs, streams, inherit)),
+    }
+}
+
+/// This process, which has one thread, is it.
+fn here(spec: &JailSpec, theirs: OwnedFd, io: JailIo) -> Result<Monitor, NotStarted> {
+    let (streams, inherit) = split(io).map_err(|e| NotStarted::Launch("start the stage", e))?;
+    let pid = stage::start_here(spec, theirs, streams, inherit).map_err(NotStarted::Stage)?;
+    Ok(Monitor { pid: Some(pid), is_init: true })
+}
+
+/// The three streams, and the rest.
+fn split(io: JailIo) -> io::Result<(Vec<OwnedFd>, BTreeMap<i32, OwnedFd>)> {
     let mut streams = Vec::with_capacity(3);
     for stream in [io.stdin, io.stdout, io.stderr] {
-        let fd = match stream {
+        streams.push(match stream {
             Some(fd) => fd,
-            None => std::fs::File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/null")
-                .map_err(failed)?
-                .into(),
-        };
-        streams.push(fd);
+            None => std::fs::File::options().read(true).write(true).open("/dev/null")?.into(),
+        });
     }
-    match sys::fork_into(0).map_err(failed)? {
-        sys::Forked::Parent(pid) => Ok(Monitor { pid: Some(pid) }),
-        sys::Forked::Child => sys::exit_now(stage::run_forked(spec, theirs, streams, io.inherit)),
-    }
+    Ok((streams, io.inherit))
 }
 
 /// Whether nobody else runs in this process. Two links are the folder's own; where it cannot be

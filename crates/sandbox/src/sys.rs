@@ -371,25 +371,17 @@ pub(crate) fn unshare_user() -> io::Result<()> {
     Ok(())
 }
 
-/// Installs compiled filters, in order. Needs no_new_privs.
-pub(crate) fn install_filters(filters: &[Vec<seccompiler::sock_filter>]) -> io::Result<()> {
-    for filter in filters {
-        let program = libc::sock_fprog {
-            len: u16::try_from(filter.len())
-                .map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?,
-            filter: filter.as_ptr().cast_mut().cast(),
-        };
-        // SAFETY: the program points to `len` instructions that live across the call; seccomp(2)
-        // copies them. The two `sock_filter` types have the kernel's layout.
-        check(unsafe {
-            libc::syscall(
-                libc::SYS_seccomp,
-                libc::SECCOMP_SET_MODE_FILTER,
-                0u32,
-                &raw const program,
-            )
-        })?;
-    }
+/// Installs a compiled filter. Needs no_new_privs.
+pub(crate) fn install_filter(filter: &[seccompiler::sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?,
+        filter: filter.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the program points to `len` instructions that live across the call; seccomp(2)
+    // copies them. The two `sock_filter` types have the kernel's layout.
+    check(unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0u32, &raw const program)
+    })?;
     Ok(())
 }
 

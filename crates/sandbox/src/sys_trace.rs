@@ -49,7 +49,6 @@ pub(crate) fn spawn_traced(
         list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>()
     };
     let (argv, env) = (pointers(argv), pointers(env));
-    let filters = [filter.to_vec()];
     let (wait, go) = pipe_with(PipeFlags::CLOEXEC)?;
     let (told, tell) = pipe_with(PipeFlags::CLOEXEC)?;
     match crate::sys::fork_into(0)? {
@@ -57,7 +56,7 @@ pub(crate) fn spawn_traced(
             drop(go);
             let began = rustix::io::read(&wait, &mut [0u8; 1]) == Ok(1)
                 && rustix::thread::set_no_new_privs(true).is_ok()
-                && crate::sys::install_filters(&filters).is_ok();
+                && crate::sys::install_filter(filter).is_ok();
             if began {
                 // SAFETY: sets the default action, which this program's own start had changed.
                 unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

@@ -180,6 +180,19 @@ pub(crate) fn receive(
     Ok((bytes, fds))
 }
 
+/// Receives a word of one byte. None: the other end is closed, or said something else.
+pub(crate) fn hear(socket: BorrowedFd<'_>) -> Result<Option<u8>, Errno> {
+    let mut word = [0u8; 2];
+    loop {
+        match rustix::net::recv(socket, &mut word, RecvFlags::empty()) {
+            Ok((1, _)) => return Ok(word.first().copied()),
+            Ok(_) => return Ok(None),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 /// Sends a report.
 pub(crate) fn report(
     socket: BorrowedFd<'_>,

@@ -62,6 +62,22 @@ impl Ids {
         Ok(ids)
     }
 
+    /// The descriptors that are held here, to be kept by a process that keeps only what it is
+    /// told to, and given back by [`Ids::take`] there.
+    pub(crate) fn give(&self) -> std::io::Result<Vec<OwnedFd>> {
+        self.owners.values().map(OwnedFd::try_clone).collect()
+    }
+
+    /// These ids with the descriptors that became of those of [`Ids::give`].
+    pub(crate) fn take(&self, fds: Vec<OwnedFd>) -> Self {
+        Self {
+            inside: self.inside,
+            outside: self.outside,
+            privileged: self.privileged,
+            owners: self.owners.keys().copied().zip(fds).collect(),
+        }
+    }
+
     /// Whether the launcher is root with its powers.
     pub(crate) fn privileged(&self) -> bool {
         self.privileged

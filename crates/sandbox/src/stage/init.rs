@@ -29,15 +29,16 @@ struct Serving {
 fn prepare(context: &mut Context<'_>) -> Result<Serving, StageError> {
     // The monitor has put this process into its control groups and, where a user namespace came
     // first, written the maps.
-    let (go, _) =
-        wire::receive(context.sync.as_fd(), RecvFlags::empty()).step("hear from the monitor")?;
-    if go.as_slice() != b"g" {
+    if wire::hear(context.sync.as_fd()).step("hear from the monitor")? != Some(b'g') {
         return Err(StageError::new("hear from the monitor", "it is gone"));
     }
     if !sys::is_pid_one() {
         return Err(StageError::new("start init", "not the first process of a pid namespace"));
     }
     let spec = context.spec;
+    if spec.oom_score_adj != 0 {
+        let _optional = std::fs::write("/proc/self/oom_score_adj", spec.oom_score_adj.to_string());
+    }
     net::up()?;
     net::listen(context.control, &spec.listeners)?;
     rustix::system::sethostname(spec.name.as_bytes()).step("set the host name")?;
@@ -77,9 +78,7 @@ fn give_up_privileges(context: &Context<'_>) -> Result<(), StageError> {
         rustix::thread::set_thread_groups(&[]).step("drop groups")?;
         sys::unshare_user().step("make a user namespace")?;
         wire::send(context.sync.as_fd(), b"m", &[]).step("ask for id maps")?;
-        let (answer, _) = wire::receive(context.sync.as_fd(), RecvFlags::empty())
-            .step("hear from the monitor")?;
-        if answer.as_slice() != b"k" {
+        if wire::hear(context.sync.as_fd()).step("hear from the monitor")? != Some(b'k') {
             return Err(StageError::new("write id maps", "the monitor did not"));
         }
         let (u, g) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
@@ -109,19 +108,23 @@ fn start(context: &Context<'_>, serving: Serving) -> Result<i32, StageError> {
     let pidfd = sys::pidfd(program).step("start the program")?;
     let facts = Facts {
         landlock: payload::abi().0,
-        seccomp: u32::try_from(crate::seccomp::count(context.spec.seccomp)).unwrap_or(0),
+        seccomp: 1,
         own_id: context.ids.privileged(),
         missing: context.missing.clone(),
     };
     wire::report(context.control.as_fd(), &Report::Started { facts }, Some(&pidfd))
         .step("report the start")?;
     // The program has its own; those of the launcher would keep pipes open.
-    for fd in 0..3 {
-        if let Ok(null) = std::fs::File::open("/dev/null") {
+    if let Ok(null) = std::fs::File::open("/dev/null") {
+        for fd in 0..3 {
             let _kept = sys::dup_onto(null.as_fd(), fd);
         }
     }
     let exit = serve(context, serving, program);
+    // Whoever hears the end may rely on it that nothing of the jail runs any more, though the
+    // kernel takes its namespaces down only after this process.
+    sys::signal_all(libc::SIGKILL);
+    while !matches!(wait(WaitOptions::empty()), Err(Errno::CHILD)) {}
     let _gone = wire::report(context.control.as_fd(), &Report::Exited(exit), None);
     Ok(0)
 }

@@ -4,7 +4,8 @@
 //! launcher ──spawn──▶ monitor ──fork, new namespaces──▶ init (pid 1 inside) ──fork──▶ program
 //! ```
 //!
-//! The monitor stays outside: it writes the id maps, keeps the cgroup and removes it. Init puts
+//! The monitor stays outside: it writes the id maps, keeps the cgroup and removes it. A launcher
+//! with one thread does that itself where there is no cgroup. Init puts
 //! the file system together, gives up every privilege, starts the program, makes sockets when it
 //! is asked and reaps. When init ends, the kernel kills all that is left in its pid namespace;
 //! init ends with the program, on an order, or when the launcher's end of the control socket
@@ -23,8 +24,8 @@ use crate::wire::{self, Report, StageError, Step};
 use ids::Ids;
 pub(crate) use payload::abi as landlock_abi;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
-use rustix::process::{WaitOptions, waitpid};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::{Pid, WaitOptions, waitpid};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -115,6 +116,47 @@ pub(crate) fn run_forked(
     }
 }
 
+/// Whether a jail needs a process that outlives its launcher, to clean up behind it.
+pub(crate) fn needs_monitor(spec: &JailSpec) -> bool {
+    let limits = &spec.limits;
+    limits.memory.is_some() || limits.pids.is_some() || limits.cpu_millis.is_some()
+}
+
+/// Starts a jail's init from the launcher itself, which has one thread and is the monitor as
+/// well: for jails that have no control group, which would stay when the launcher is killed.
+pub(crate) fn start_here(
+    spec: &JailSpec,
+    control: OwnedFd,
+    streams: Vec<OwnedFd>,
+    inherit: BTreeMap<i32, OwnedFd>,
+) -> Result<Pid, StageError> {
+    let mut missing = Vec::new();
+    for dir in &spec.ensure {
+        mounts::ensure(dir)?;
+    }
+    let ids = Ids::choose(spec, &mut missing)?;
+    let mine = &ids;
+    let (ours, pid) = fork_init(ids.privileged(), move |sync| {
+        // As in a process of its own: nothing of the launcher's but what was given.
+        sys::forget_environment();
+        let (targets, given): (Vec<i32>, Vec<OwnedFd>) = inherit.into_iter().unzip();
+        let Ok(owners) = mine.give() else { return FAILED };
+        let count = owners.len();
+        let own = [control, sync].into_iter().chain(owners).chain(given).collect();
+        let Ok(own) = sys::keep_only(streams, own) else { return FAILED };
+        let mut own = own.into_iter();
+        let (Some(control), Some(sync)) = (own.next(), own.next()) else { return FAILED };
+        let ids = mine.take(own.by_ref().take(count).collect());
+        let inherited = targets.into_iter().zip(own).collect();
+        init::run(Context { spec, control: &control, ids: &ids, sync, inherited, missing })
+    })?;
+    serve_init(&ours, &ids, &cgroup::Cgroup::default(), pid).inspect_err(|_| {
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
+    })?;
+    Ok(pid)
+}
+
 fn read_spec() -> Result<JailSpec, StageError> {
     let file = std::fs::File::from(sys::adopt(SPEC).step("open the plan")?);
     let mut text = Vec::new();
@@ -152,14 +194,31 @@ fn monitor(
         sys::block_signal(signal);
     }
     let mut missing = Vec::new();
-    if spec.oom_score_adj != 0 {
-        let _optional = std::fs::write("/proc/self/oom_score_adj", spec.oom_score_adj.to_string());
-    }
     for dir in &spec.ensure {
         mounts::ensure(dir)?;
     }
     let ids = Ids::choose(spec, &mut missing)?;
     let group = cgroup::Cgroup::create(&spec.name, &spec.limits, &mut missing);
+    let mine = &ids;
+    let (ours, pid) = fork_init(ids.privileged(), move |sync| {
+        init::run(Context { spec, control, ids: mine, sync, inherited, missing })
+    })
+    .inspect_err(|_| group.remove())?;
+    let served = serve_init(&ours, &ids, &group, pid);
+    if served.is_err() {
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    drop(ours);
+    while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
+    group.remove();
+    served
+}
+
+/// Forks init into namespaces of its own. Returns the other end of what it is given, and its id.
+fn fork_init(
+    privileged: bool,
+    init: impl FnOnce(OwnedFd) -> i32,
+) -> Result<(OwnedFd, Pid), StageError> {
     let (ours, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -174,55 +233,38 @@ fn monitor(
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWCGROUP
-        | if ids.privileged() { 0 } else { libc::CLONE_NEWUSER };
-    let pid = match sys::fork_into(namespaces) {
+        | if privileged { 0 } else { libc::CLONE_NEWUSER };
+    match sys::fork_into(namespaces) {
         Ok(Forked::Child) => {
             drop(ours);
-            let context = Context { spec, control, ids: &ids, sync: theirs, inherited, missing };
-            sys::exit_now(init::run(context));
+            sys::exit_now(init(theirs));
         }
-        Ok(Forked::Parent(pid)) => pid,
-        Err(error) => {
-            return Err(StageError::new("make namespaces", error).hint(
-                "this host may forbid user namespaces to ordinary users: see user.max_user_namespaces, \
-                 kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns, \
-                 or a container's seccomp profile",
-            ));
-        }
-    };
-    drop(theirs);
-    drop(inherited);
-    let served = serve_init(&ours, &ids, &group, pid);
-    if served.is_err() {
-        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        Ok(Forked::Parent(pid)) => Ok((ours, pid)),
+        Err(error) => Err(StageError::new("make namespaces", error).hint(
+            "this host may forbid user namespaces to ordinary users: see user.max_user_namespaces, \
+             kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns, \
+             or a container's seccomp profile",
+        )),
     }
-    drop(ours);
-    while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
-    group.remove();
-    served
 }
 
-/// Answers what init asks of a process outside: `m` for its id maps. Ends when init closes.
+/// Does for init what only a process outside can: puts it into its control groups and writes its
+/// id maps, at once or, where init makes its user namespace itself, when it asks (`m`).
 fn serve_init(
     sync: &OwnedFd,
     ids: &Ids,
     group: &cgroup::Cgroup,
-    pid: rustix::process::Pid,
+    pid: Pid,
 ) -> Result<(), StageError> {
     group.enter(pid)?;
     if !ids.privileged() {
         ids.write_maps(pid)?;
     }
     wire::send(sync.as_fd(), b"g", &[]).step("start init")?;
-    loop {
-        let (request, _) =
-            wire::receive(sync.as_fd(), RecvFlags::empty()).step("hear from init")?;
-        match request.as_slice() {
-            b"m" if ids.privileged() => {
-                ids.write_maps(pid)?;
-                wire::send(sync.as_fd(), b"k", &[]).step("answer init")?;
-            }
-            _ => return Ok(()),
-        }
+    if ids.privileged() && wire::hear(sync.as_fd()).step("hear from init")? == Some(b'm') {
+        ids.write_maps(pid)?;
+        wire::send(sync.as_fd(), b"k", &[]).step("answer init")?;
     }
+    // Otherwise init could not go on, and has told the launcher why.
+    Ok(())
 }

@@ -2,12 +2,12 @@
 //! twice, and none through a symbolic link.
 
 use super::ids::{Ids, owner_of};
-use crate::spec::{Access, EnsureDir, Mount, parent_of};
+use crate::spec::{Access, EnsureDir, Mount, parent_of, within};
 use crate::sys::{self, MountAttr};
 use crate::wire::{StageError, Step};
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, mkdirat, openat, openat2,
-    readlinkat, statat, symlinkat,
+    readlinkat, symlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -15,8 +15,10 @@ use rustix::mount::{
     OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
     mount_change, move_mount, open_tree, unmount,
 };
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// A path that could not be opened.
 #[derive(Debug)]
@@ -96,6 +98,16 @@ struct Root<'a> {
     root: OwnedFd,
     ids: &'a Ids,
     missing: &'a mut Vec<String>,
+    folders: HashMap<String, Folder>,
+}
+
+/// A folder inside in which something is put.
+#[derive(Clone)]
+struct Folder {
+    fd: Rc<OwnedFd>,
+    /// Whether it was made here, in the memory that becomes the root: nobody else is in it, and
+    /// what is missing from it can be made without a look.
+    ours: bool,
 }
 
 /// Builds the file system and makes it this process's root.
@@ -113,7 +125,7 @@ pub(crate) fn build(
     let hook = openat(CWD, "/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .step_on("open", "/proc")?;
     attach(tmpfs.as_fd(), hook.as_fd()).step("attach the root")?;
-    let mut root = Root { host, root: tmpfs, ids, missing };
+    let mut root = Root { host, root: tmpfs, ids, missing, folders: HashMap::new() };
     for mount in mounts {
         root.apply(mount)?;
     }
@@ -207,31 +219,31 @@ impl Root<'_> {
                         | OpenTreeFlags::AT_EMPTY_PATH,
                 )
                 .step_on("pin", to)?;
-                attach(tree.as_fd(), at.as_fd()).step_on("pin", to)
+                self.attach(&tree, &at, to)
             }
             Mount::Tmpfs { to, mode, size, inodes, exec } => {
-                let at = self.folder(to)?;
+                let at = self.folder(to)?.fd;
                 let tree = new_tmpfs(*mode, *size, *inodes, Some(self.ids.fs_owner()))
                     .step_on("make a tmpfs", to)?;
                 if !exec {
                     let noexec = MountAttr { set: libc::MOUNT_ATTR_NOEXEC, ..MountAttr::default() };
                     sys::mount_setattr(tree.as_fd(), false, noexec).step_on("make a tmpfs", to)?;
                 }
-                attach(tree.as_fd(), at.as_fd()).step_on("mount a tmpfs", to)
+                self.attach(&tree, &at, to)
             }
             Mount::Proc { to, pids_only } => self.proc(to, *pids_only),
             Mount::File { to, content } => {
                 let (dir, name) = self.parent(to)?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let fd =
-                    openat(&dir, name, flags, Mode::from_raw_mode(0o444)).step_on("write", to)?;
+                let fd = openat(&dir.fd, name, flags, Mode::from_raw_mode(0o444))
+                    .step_on("write", to)?;
                 fchmod(&fd, Mode::from_raw_mode(0o444)).step_on("write", to)?;
                 std::fs::File::from(fd).write_all(content.as_bytes()).step_on("write", to)
             }
             Mount::Dir { to } => self.folder(to).map(drop),
             Mount::Symlink { to, target } => {
                 let (dir, name) = self.parent(to)?;
-                symlinkat(target, &dir, name).step_on("link", to)
+                symlinkat(target, &dir.fd, name).step_on("link", to)
             }
         }
     }
@@ -247,19 +259,19 @@ impl Root<'_> {
     /// Something of the operating system. Links are copied and not followed, so that what they
     /// point at is only there if it was mounted too.
     fn system(&mut self, path: &str) -> Result<(), StageError> {
-        let relative = path.trim_start_matches('/');
-        let stat = match statat(&self.host, relative, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
-            Err(e) => return Err(StageError::new("look at", e).path(path)),
+        let source = match self.source(path) {
+            Ok(source) => source,
+            Err(e) if e.is_missing() => return Ok(()),
+            Err(e) if e.0 == Errno::LOOP => {
+                // In the last part only: the parts above are the system's own.
+                let relative = path.trim_start_matches('/');
+                let target =
+                    readlinkat(&self.host, relative, Vec::new()).step_on("read the link", path)?;
+                let (dir, name) = self.parent(path)?;
+                return symlinkat(&target, &dir.fd, name).step_on("link", path);
+            }
+            Err(e) => return Err(e.into_stage("bind", path)),
         };
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-            let target =
-                readlinkat(&self.host, relative, Vec::new()).step_on("read the link", path)?;
-            let (dir, name) = self.parent(path)?;
-            return symlinkat(&target, &dir, name).step_on("link", path);
-        }
-        let source = self.source(path).map_err(|e| e.into_stage("bind", path))?;
         let set = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
         self.bind(&source, path, path, set, false)
     }
@@ -274,9 +286,9 @@ impl Root<'_> {
     ) -> Result<(), StageError> {
         let stat = rustix::fs::fstat(source).step_on("look at", from)?;
         let at = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-            self.folder(to)?
+            self.folder(to)?.fd
         } else {
-            self.file(to)?
+            Rc::new(self.file(to)?)
         };
         let clone = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -298,11 +310,11 @@ impl Root<'_> {
                 )
             })?;
         }
-        attach(tree.as_fd(), at.as_fd()).step_on("mount", to)
+        self.attach(&tree, &at, to)
     }
 
     fn proc(&mut self, to: &str, pids_only: bool) -> Result<(), StageError> {
-        let at = self.folder(to)?;
+        let at = self.folder(to)?.fd;
         let make = |hide: bool, pids_only: bool| -> Result<OwnedFd, Errno> {
             let fs = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
             if hide {
@@ -334,7 +346,14 @@ impl Root<'_> {
                 ));
             }
         };
-        attach(tree.as_fd(), at.as_fd()).step_on("mount a proc file system", to)
+        self.attach(&tree, &at, to)
+    }
+
+    /// Puts a mount on `at`, which was found at a path inside.
+    fn attach(&mut self, tree: &OwnedFd, at: &OwnedFd, to: &str) -> Result<(), StageError> {
+        // What was found below shows what lies under the new mount.
+        self.folders.retain(|path, _| !within(path, to));
+        attach(tree.as_fd(), at.as_fd()).step_on("mount", to)
     }
 
     /// Opens a path inside, without following links.
@@ -353,46 +372,60 @@ impl Root<'_> {
     }
 
     /// A folder inside, made when it is missing.
-    fn folder(&self, path: &str) -> Result<OwnedFd, StageError> {
-        match self.lookup(path) {
-            Ok(fd) => return Ok(fd),
-            Err(e) if e.is_missing() => {}
-            Err(e) => return Err(e.into_stage("open inside", path)),
-        }
+    fn folder(&mut self, path: &str) -> Result<Folder, StageError> {
+        let known = |fd: OwnedFd, ours: bool| Folder { fd: Rc::new(fd), ours };
         if path == "/" {
-            return self.existing(path);
+            return Ok(known(self.existing(path)?, true));
         }
         let (parent, name) = self.parent(path)?;
-        match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => self.existing(path),
-            Err(e) => Err(self.unmakable(e, path)),
+        if !parent.ours {
+            match self.lookup(path) {
+                Ok(fd) => return Ok(known(fd, false)),
+                Err(e) if e.is_missing() => {}
+                Err(e) => return Err(e.into_stage("open inside", path)),
+            }
+        }
+        match mkdirat(&parent.fd, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) => Ok(known(self.existing(path)?, parent.ours)),
+            // There before: it may be a mount.
+            Err(Errno::EXIST) => Ok(known(self.existing(path)?, false)),
+            Err(e) => Err(unmakable(e, path)),
         }
     }
 
     /// A file inside to mount on, made when it is missing.
-    fn file(&self, path: &str) -> Result<OwnedFd, StageError> {
-        match self.lookup(path) {
-            Ok(fd) => return Ok(fd),
-            Err(e) if e.is_missing() => {}
-            Err(e) => return Err(e.into_stage("open inside", path)),
-        }
+    fn file(&mut self, path: &str) -> Result<OwnedFd, StageError> {
         let (parent, name) = self.parent(path)?;
+        if !parent.ours {
+            match self.lookup(path) {
+                Ok(fd) => return Ok(fd),
+                Err(e) if e.is_missing() => {}
+                Err(e) => return Err(e.into_stage("open inside", path)),
+            }
+        }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        match openat(&parent, name, flags, Mode::from_raw_mode(0o444)) {
-            Ok(_) => self.existing(path),
-            Err(e) => Err(self.unmakable(e, path)),
+        match openat(&parent.fd, name, flags, Mode::from_raw_mode(0o444)) {
+            Ok(made) => Ok(made),
+            Err(Errno::EXIST) => self.existing(path),
+            Err(e) => Err(unmakable(e, path)),
         }
     }
 
-    fn unmakable(&self, error: Errno, path: &str) -> StageError {
-        StageError::new("make a place to mount on", error)
-            .path(path)
-            .hint("inside a folder of the host it has to exist before")
-    }
-
-    fn parent<'p>(&self, path: &'p str) -> Result<(OwnedFd, &'p str), StageError> {
-        let parent = self.folder(parent_of(path))?;
+    /// The folder above a path, and the path's name in it.
+    fn parent<'p>(&mut self, path: &'p str) -> Result<(Folder, &'p str), StageError> {
+        let above = parent_of(path);
         let name = path.rsplit('/').next().unwrap_or(path);
-        Ok((parent, name))
+        if let Some(known) = self.folders.get(above) {
+            return Ok((known.clone(), name));
+        }
+        let folder = self.folder(above)?;
+        self.folders.insert(above.to_owned(), folder.clone());
+        Ok((folder, name))
     }
+}
+
+fn unmakable(error: Errno, path: &str) -> StageError {
+    StageError::new("make a place to mount on", error)
+        .path(path)
+        .hint("inside a folder of the host it has to exist before")
 }

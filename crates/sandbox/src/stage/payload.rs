@@ -5,9 +5,11 @@ use crate::spec::{JailSpec, Right};
 use crate::sys;
 use crate::wire::{self, Report, StageError, Step};
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, Scope,
 };
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::CString;
 use std::os::fd::AsFd;
@@ -32,7 +34,7 @@ fn become_program(context: &Context<'_>) -> Result<std::convert::Infallible, Sta
     let env =
         spec.env.iter().map(|(k, v)| c(&format!("{k}={v}"))).collect::<Result<Vec<_>, _>>()?;
     let program = argv.first().cloned().unwrap_or_default();
-    let filters = crate::seccomp::filters(spec.seccomp);
+    let filter = crate::seccomp::filter(spec.seccomp);
 
     landlock(spec)?;
     sys::cloexec_from(3).step("close descriptors")?;
@@ -40,7 +42,7 @@ fn become_program(context: &Context<'_>) -> Result<std::convert::Infallible, Sta
         sys::dup_onto(fd.as_fd(), *target).step("pass descriptors on")?;
     }
     sys::default_signals();
-    sys::install_filters(&filters).step("install the system call filter")?;
+    sys::install_filter(&filter).step("install the system call filter")?;
     let error = sys::exec(&program, &argv, &env);
     let path = spec.argv.first().cloned().unwrap_or_default();
     Err(StageError::new("start", error)
@@ -126,14 +128,20 @@ fn landlock(spec: &JailSpec) -> Result<(), StageError> {
     }
     let mut ruleset = ruleset.create().step("prepare Landlock")?;
     for (path, right) in spec.landlock_rules() {
-        let fd = match PathFd::new(&path) {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = match open(&path, flags, Mode::empty()) {
             Ok(fd) => fd,
             // An optional mount that was passed over.
-            Err(_) if !std::path::Path::new(&path).exists() => continue,
+            Err(Errno::NOENT | Errno::NOTDIR) => continue,
             Err(e) => return Err(StageError::new("prepare Landlock", e).path(&path)),
         };
-        let folder = std::path::Path::new(&path).is_dir();
-        let access = rights(right, abi, folder);
+        let stat = fstat(&fd).step_on("prepare Landlock", &path)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        // What a link of the system points at has a rule of its own, or is not for the program.
+        if kind == FileType::Symlink {
+            continue;
+        }
+        let access = rights(right, abi, kind == FileType::Directory);
         ruleset =
             ruleset.add_rule(PathBeneath::new(fd, access)).step_on("prepare Landlock", &path)?;
     }

@@ -17,6 +17,21 @@ pub(crate) struct Args {
     command: Command,
 }
 
+/// The command alone, told as it is told by the whole program.
+#[derive(clap::Parser)]
+#[command(
+    name = "sandbox",
+    bin_name = "seawall sandbox",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    about = "Run a command confined, see what it would be granted, or test this host"
+)]
+pub(crate) struct Alone {
+    #[command(flatten)]
+    pub(crate) args: Args,
+}
+
 #[derive(clap::Subcommand)]
 enum Command {
     /// Run a command with nothing but what is granted here. Exits with its code, 124 when it
@@ -180,7 +195,7 @@ fn start(spec: &JailSpec) -> Result<u8, String> {
     for missing in &jail.facts().missing {
         let _closed = writeln!(std::io::stderr(), "seawall: not held here: {missing}");
     }
-    Ok(u8::try_from(jail.wait().code()).unwrap_or(u8::MAX))
+    Ok(u8::try_from(jail.wait_processes().code()).unwrap_or(u8::MAX))
 }
 
 fn learn(args: &Learn) -> Result<u8, String> {
