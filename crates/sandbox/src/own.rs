@@ -55,7 +55,7 @@ pub fn restrict(write: &[&Path], read: &[&Path]) -> Result<Vec<String>, StageErr
         }
         ruleset.restrict_self().step("enter Landlock")?;
     }
-    sys::install_filters(&seccomp::filters(Profile::Gateway))
+    sys::install_filter(&seccomp::filter(Profile::Gateway))
         .step("install the system call filter")?;
     Ok(missing)
 }
