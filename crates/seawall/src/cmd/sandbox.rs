@@ -17,19 +17,19 @@ pub(crate) struct Args {
     command: Command,
 }
 
-/// The command alone, told as it is told by the whole program.
-#[derive(clap::Parser)]
-#[command(
-    name = "sandbox",
-    bin_name = "seawall sandbox",
-    version,
-    propagate_version = true,
-    disable_help_subcommand = true,
-    about = "Run a command confined, see what it would be granted, or test this host"
-)]
-pub(crate) struct Alone {
-    #[command(flatten)]
-    pub(crate) args: Args,
+/// This command's arguments without the rest of the command line. None where they are for another
+/// command, wrong, or a question for help.
+pub(crate) fn alone(mut args: impl Iterator<Item = std::ffi::OsString>) -> Option<Args> {
+    use clap::Parser as _;
+    #[derive(clap::Parser)]
+    #[command(disable_help_subcommand = true)]
+    struct Alone {
+        #[command(flatten)]
+        args: Args,
+    }
+    args.next()?;
+    let name = args.next().filter(|name| name == "sandbox")?;
+    Alone::try_parse_from(std::iter::once(name).chain(args)).ok().map(|alone| alone.args)
 }
 
 #[derive(clap::Subcommand)]
