@@ -15,7 +15,7 @@ use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -65,7 +65,14 @@ pub struct Door {
     tokens: watch::Sender<Arc<DoorTokens>>,
     grants: Mutex<Grants>,
     limiter: Mutex<Limiter>,
+    heard: OnceLock<Listener>,
 }
+
+/// Is told what clients say to agents.
+type Listener = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Parameters in which a method carries what somebody says to an agent.
+const SAID: &[&str] = &["message", "text", "prompt", "task"];
 
 /// What is known of a connection before anything was read from it.
 #[derive(Clone)]
@@ -108,6 +115,7 @@ impl Door {
             tokens: watch::Sender::new(Arc::new(DoorTokens::new())),
             grants: Mutex::new(Grants::default()),
             limiter: Mutex::new(Limiter::default()),
+            heard: OnceLock::new(),
         }))
     }
 
@@ -264,7 +272,23 @@ impl Door {
     }
 
     pub(crate) fn judge(&self, who: &Principal, request: &frame::Request) -> Judgement {
-        judge(&self.table, &self.grants(), who, request, now_ms())
+        let judgement = judge(&self.table, &self.grants(), who, request, now_ms());
+        if let (Judgement::Allow { .. }, Some(heard), Some(params)) =
+            (&judgement, self.heard.get(), &request.params)
+        {
+            for name in SAID {
+                if let Some(text) = params.get(*name).and_then(serde_json::Value::as_str) {
+                    heard(text);
+                }
+            }
+        }
+        judgement
+    }
+
+    /// Has `listener` told what clients say to agents, before it goes on to the gateway. The first
+    /// listener stays.
+    pub fn hear(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
+        let _ = self.heard.set(Box::new(listener));
     }
 
     fn grants(&self) -> MutexGuard<'_, Grants> {

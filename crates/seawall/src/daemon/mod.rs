@@ -7,6 +7,7 @@
 mod engine;
 mod forward;
 mod guard;
+mod heard;
 mod liveness;
 mod planes;
 pub(crate) mod protocol;
@@ -77,6 +78,8 @@ pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
     });
     let planes =
         Planes::new(&settings, &facts, &home, Arc::clone(&log) as Arc<dyn EventLog>).await?;
+    let hears = Arc::clone(&guard);
+    planes.door().hear(move |text| hears.engine.heard(text, crate::clock::now_ms()));
     let start_timeout_ms = settings.gateway.start_timeout_s.saturating_mul(1000);
     let mut tick =
         tokio::time::interval(Duration::from_millis((settings.guard.heartbeat_ms / 2).max(50)));

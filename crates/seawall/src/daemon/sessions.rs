@@ -14,6 +14,12 @@ use std::path::Path;
 /// Sessions that are kept. The least recently written go first.
 const MAX_KEPT: i64 = 4096;
 
+/// Stands for a session that is not named by its key.
+pub(super) const ANYBODY: &str = "*";
+
+/// Partners of one session that are told apart. With more, anybody may have written to it.
+const MAX_PARTNERS: usize = 32;
+
 /// The table.
 pub(super) struct Sessions(Connection);
 
@@ -26,7 +32,8 @@ impl Sessions {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512;
                  PRAGMA journal_size_limit = 8388608;
                  CREATE TABLE IF NOT EXISTS sessions (key TEXT PRIMARY KEY, written INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
-                 CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, lineage TEXT NOT NULL) STRICT;",
+                 CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, lineage TEXT NOT NULL) STRICT;
+                 CREATE TABLE IF NOT EXISTS pairs (a TEXT NOT NULL, b TEXT NOT NULL, PRIMARY KEY (a, b)) STRICT;",
             )?;
             Ok::<_, rusqlite::Error>(connection)
         };
@@ -65,6 +72,29 @@ impl Sessions {
             )
             .map(drop)
             .map_err(|e| e.to_string())
+    }
+
+    /// Remembers that one session writes to another, which may answer.
+    pub(super) fn pair(&self, from: &str, to: &str) -> Result<(), String> {
+        let to = if self.partners(from)?.len() >= MAX_PARTNERS { ANYBODY } else { to };
+        self.0
+            .prepare_cached("INSERT OR IGNORE INTO pairs(a, b) VALUES (?1, ?2)")
+            .and_then(|mut statement| statement.execute([from, to]))
+            .map(drop)
+            .map_err(|e| e.to_string())
+    }
+
+    /// The sessions that have written to a session or that it has written to, among them those that
+    /// wrote to anybody.
+    pub(super) fn partners(&self, key: &str) -> Result<Vec<String>, String> {
+        let read = || {
+            let mut statement = self.0.prepare_cached(
+                "SELECT b FROM pairs WHERE a = ?1
+                 UNION SELECT a FROM pairs WHERE b IN (?1, '*') AND a <> ?1 LIMIT 64",
+            )?;
+            statement.query_map([key], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
+        };
+        read().map_err(|e: rusqlite::Error| e.to_string())
     }
 
     /// Who made a scheduled job.
