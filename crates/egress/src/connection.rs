@@ -1,9 +1,7 @@
 //! One client connection: its requests in turn, each judged anew.
 
-use crate::budget::{Meter, Over};
-use crate::head::{
-    Form, Framing, HeadError, RequestHead, parse_request, parse_response, write_framing,
-};
+use crate::exchange::{Outcome, Upstream, exchange, request_head};
+use crate::head::{Form, Framing, HeadError, RequestHead, parse_request};
 use crate::hello::{self, Opening};
 use crate::host::Target;
 use crate::identity::Identity;
@@ -14,14 +12,14 @@ use crate::refusal::{Cause, Refusal};
 use crate::rule::{How, Protocol};
 use crate::scan::{BodyScanner, Refused};
 use crate::socks::{self, SocksError};
-use crate::wire::{Filter, Input, Outgoing, RelayError, relay_body, tunnel};
+use crate::transport::{self, Duplex};
+use crate::wire::{Filter, Input, Outgoing, tunnel};
 use std::io;
-use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 /// What a client is told when its CONNECT was allowed.
@@ -30,23 +28,6 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// A TLS record with the fatal alert `access_denied`: what a TLS client shows as an error of
 /// its own instead of a connection that just ends.
 const TLS_ACCESS_DENIED: &[u8] = &[0x15, 3, 3, 0, 2, 2, 49];
-
-/// A connection to a destination, kept for the next request to the same one.
-struct Upstream {
-    target: Target,
-    address: IpAddr,
-    reader: Input<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
-    /// Counts what goes out through it, for the request or tunnel at hand.
-    meter: Option<Meter>,
-}
-
-impl Upstream {
-    fn new(stream: TcpStream, target: Target, address: IpAddr) -> Self {
-        let (reader, writer) = stream.into_split();
-        Self { target, address, reader: Input::new(reader), writer, meter: None }
-    }
-}
 
 /// Whether the client can go on after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +50,13 @@ impl From<io::Error> for End {
     }
 }
 
+/// A tunnel in which requests come.
+struct Inside {
+    target: Target,
+    /// Whether they come in TLS that was opened.
+    tls: bool,
+}
+
 struct Session<'a> {
     proxy: &'a Arc<Proxy>,
     connection: &'a Arc<Connection>,
@@ -77,7 +65,7 @@ struct Session<'a> {
     /// Who asked last, for the log.
     who: Option<Arc<Identity>>,
     /// The tunnel inside which requests come, if they do.
-    inside: Option<Target>,
+    inside: Option<Inside>,
     /// The last thing told to the client was a refusal.
     told: bool,
 }
@@ -111,7 +99,7 @@ pub(crate) async fn run(registered: Registered, stream: TcpStream, fixed: Option
 
 /// Closes in order after a refusal: with bytes of the client unread, the kernel would reset the
 /// connection and the client might never see the refusal.
-async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+async fn linger<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin>(
     reader: &mut Input<R>,
     writer: &mut W,
 ) {
@@ -133,7 +121,7 @@ async fn linger<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
 }
 
 /// Reads until a message is complete, and takes it off the reader.
-async fn message<R: AsyncRead + Unpin, T>(
+async fn message<R: AsyncRead + Unpin + Send, T>(
     reader: &mut Input<R>,
     parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, SocksError>,
 ) -> Result<T, End> {
@@ -164,8 +152,8 @@ impl Session<'_> {
         patience: Duration,
     ) -> Result<(), End>
     where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
     {
         let asked = timeout(patience, async {
             let method = if self.identity.is_some() { 0 } else { 2 };
@@ -227,8 +215,8 @@ impl Session<'_> {
         writer: &mut W,
         mut upstream: Option<Upstream>,
     ) where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
     {
         let mut first = true;
         loop {
@@ -311,8 +299,8 @@ impl Session<'_> {
         upstream: &mut Option<Upstream>,
     ) -> Result<Next, End>
     where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
     {
         // A body that nobody reads would be taken for the next request.
         let keep = head.keep_alive && head.framing == Framing::None;
@@ -367,13 +355,14 @@ impl Session<'_> {
             }
             (Form::Origin(path), Some(inside)) => match &head.host {
                 Some((host, port))
-                    if *host == inside.host && port.is_none_or(|port| port == inside.port) =>
+                    if *host == inside.target.host
+                        && port.is_none_or(|port| port == inside.target.port) =>
                 {
-                    Ok(Destination::Request(inside.clone(), path.clone()))
+                    Ok(Destination::Request(inside.target.clone(), path.clone()))
                 }
                 _ => Err(Refusal::new(
                     Cause::NameMismatch,
-                    format!("the `Host` field is not the tunnel's `{inside}`"),
+                    format!("the `Host` field is not the tunnel's `{}`", inside.target),
                 )),
             },
             (Form::Origin(_), None) => Err(Refusal::new(
@@ -397,7 +386,8 @@ impl Session<'_> {
         self.told = !keep;
         // Told before it is written down: a refusal lets nothing out.
         let answer = refusal.response(keep, method == "HEAD");
-        let _ = timeout(Duration::from_secs(5), writer.write_all(&answer)).await;
+        let send = async { writer.write_all(&answer).await.and(writer.flush().await) };
+        let _ = timeout(Duration::from_secs(5), send).await;
     }
 
     /// A CONNECT: judged, dialled, answered; then what the client sends is judged.
@@ -410,8 +400,8 @@ impl Session<'_> {
         granted: &[u8],
     ) -> Result<Next, End>
     where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
     {
         let refused = |refusal| End::Refused(refusal, "CONNECT");
         let admitted = self
@@ -421,12 +411,18 @@ impl Session<'_> {
             .map_err(refused)?;
         let addresses = &admitted.addresses;
         let event = record::allowed(identity, target, "CONNECT", &admitted.rule, addresses);
+        if self.proxy.policy().intercepts(identity, target).is_some() {
+            self.proxy.record(event).await.map_err(refused)?;
+            writer.write_all(granted).await?;
+            self.opened(reader, writer, identity, target).await;
+            return Ok(Next::Close);
+        }
         let (recorded, dialled) =
             tokio::join!(self.proxy.record(event), self.proxy.dial(target, addresses));
         recorded.map_err(refused)?;
         let (stream, address) = dialled.map_err(refused)?;
         writer.write_all(granted).await?;
-        let mut upstream = Upstream::new(stream, target.clone(), address);
+        let mut upstream = Upstream::new(transport::plain(stream), target.clone(), address);
         upstream.meter.clone_from(&admitted.meter);
         // From here the client is inside the tunnel: an HTTP answer of ours would be taken for
         // the destination's.
@@ -448,7 +444,7 @@ impl Session<'_> {
                 }
             },
             Opening::Http => {
-                self.inside = Some(target.clone());
+                self.inside = Some(Inside { target: target.clone(), tls: false });
                 self.identity = Some(Arc::clone(identity));
                 Box::pin(self.requests(reader, writer, Some(upstream))).await;
             }
@@ -461,6 +457,101 @@ impl Session<'_> {
             }
         }
         Ok(Next::Close)
+    }
+
+    /// [`Self::open`] as one type: what is inside is served by what called it.
+    fn opened<'a, R, W>(
+        &'a mut self,
+        reader: &'a mut Input<R>,
+        writer: &'a mut W,
+        identity: &'a Arc<Identity>,
+        target: &'a Target,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>
+    where
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
+    {
+        Box::pin(self.open(reader, writer, identity, target))
+    }
+
+    /// Opens the TLS of a tunnel, and serves the requests in it. The destination is dialled for
+    /// the first one that is allowed.
+    async fn open<R, W>(
+        &mut self,
+        reader: &mut Input<R>,
+        writer: &mut W,
+        identity: &Arc<Identity>,
+        target: &Target,
+    ) where
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
+    {
+        let limits = self.proxy.policy().limits.clone();
+        let Some(opening) = self.opening(reader, &limits).await else { return };
+        self.identity = Some(Arc::clone(identity));
+        let refusal = match opening {
+            Opening::Tls(hello) => match named(target, &hello) {
+                Ok(Some(())) => {
+                    self.inside = Some(Inside { target: target.clone(), tls: true });
+                    match self.inside_tls(reader, writer, target, &limits).await {
+                        Ok(()) => return,
+                        Err(refusal) => refusal,
+                    }
+                }
+                Ok(None) => Refusal::new(
+                    Cause::NameMismatch,
+                    format!("TLS to `{target}` shows no server name, and the rule opens it"),
+                ),
+                Err(refusal) => {
+                    let _ = writer.write_all(TLS_ACCESS_DENIED).await;
+                    refusal
+                }
+            },
+            // Judged by the rules for plain requests.
+            Opening::Http => {
+                self.inside = Some(Inside { target: target.clone(), tls: false });
+                Box::pin(self.requests(reader, writer, None)).await;
+                return;
+            }
+            Opening::Other | Opening::Partial => Refusal::new(
+                Cause::Protocol,
+                format!("`{target}` is opened by a rule, and this is neither TLS nor HTTP"),
+            ),
+        };
+        self.proxy.refused(Some(identity), Some(target), "CONNECT", &refusal);
+    }
+
+    async fn inside_tls<R, W>(
+        &mut self,
+        reader: &mut Input<R>,
+        writer: &mut W,
+        target: &Target,
+        limits: &Limits,
+    ) -> Result<(), Refusal>
+    where
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
+    {
+        let Some(interception) = self.proxy.interception() else {
+            return Err(Refusal::new(Cause::Protocol, "TLS is not opened by any rule"));
+        };
+        let accepted = interception.accept(Duplex { reader, writer }, target);
+        let patience = Duration::from_secs(limits.head_seconds);
+        let stream = timeout(patience, accepted).await.unwrap_or_else(|_| {
+            let why = format!("TLS of the client to `{target}` did not begin in time");
+            Err(Refusal::new(Cause::Protocol, why))
+        })?;
+        let (read, write) = tokio::io::split(stream);
+        // One type for all that is inside, or it would have no end.
+        let mut reader = Input::new(Box::new(read) as Box<dyn AsyncRead + Unpin + Send + '_>);
+        let mut writer = Box::new(write) as Box<dyn AsyncWrite + Unpin + Send + '_>;
+        Box::pin(self.requests(&mut reader, &mut writer, None)).await;
+        if std::mem::take(&mut self.told) {
+            linger(&mut reader, &mut writer).await;
+        } else {
+            let _ = timeout(Duration::from_secs(2), writer.shutdown()).await;
+        }
+        Ok(())
     }
 
     /// Waits for enough of the client's first bytes to say what they are.
@@ -495,8 +586,8 @@ impl Session<'_> {
         upstream: Upstream,
         protocol: Protocol,
     ) where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
     {
         // Another rule than that of the CONNECT may be the one that allows the protocol, and its
         // view of the address counts.
@@ -520,8 +611,8 @@ impl Session<'_> {
         identity: &Arc<Identity>,
         upstream: Upstream,
     ) where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
     {
         let idle = Duration::from_secs(self.proxy.policy().limits.tunnel_idle_seconds);
         let Upstream { target, reader: server, writer: mut server_writer, meter, .. } = upstream;
@@ -555,14 +646,16 @@ impl Session<'_> {
         slot: &mut Option<Upstream>,
     ) -> Result<Next, End>
     where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Unpin + Send,
+        W: AsyncWrite + Unpin + Send,
     {
         let refused = |refusal| End::Refused(refusal, "");
+        let tls = self.inside.as_ref().is_some_and(|inside| inside.tls);
         let how = HeldHow::Request {
             method: head.method.clone(),
             path: path.split('?').next().unwrap_or_default().to_owned(),
             websocket: head.websocket,
+            tls,
         };
         let reusable = slot.as_mut().is_some_and(|u| u.target == *target && u.reader.is_quiet());
         let known = slot.as_ref().filter(|_| reusable).map(|u| [u.address]);
@@ -585,7 +678,12 @@ impl Session<'_> {
                     tokio::join!(self.proxy.record(event), self.proxy.dial(target, addresses));
                 recorded.map_err(refused)?;
                 let (stream, address) = dialled.map_err(refused)?;
-                Upstream::new(stream, target.clone(), address)
+                let halves = if tls {
+                    transport::secure(self.proxy.secure(stream, target).await.map_err(refused)?)
+                } else {
+                    transport::plain(stream)
+                };
+                Upstream::new(halves, target.clone(), address)
             }
         };
         let limits = self.proxy.policy().limits.clone();
@@ -599,7 +697,7 @@ impl Session<'_> {
             Some(meter) => meter.refusal(identity, over),
             None => Refusal::new(Cause::Budget, "the budget is spent"),
         };
-        let request = request_head(head, target, path);
+        let request = request_head(head, target, path, tls);
         if let Some(Err(over)) = meter.as_ref().map(|meter| meter.spend(request.len())) {
             return Err(refused(over_budget(over)));
         }
@@ -670,6 +768,19 @@ fn too_long() -> End {
     )
 }
 
+/// Whether the name in TLS, if there is one, is the name that was asked for.
+fn named(target: &Target, hello: &hello::ClientHello) -> Result<Option<()>, Refusal> {
+    let mismatch = |why: String| Refusal::new(Cause::NameMismatch, why);
+    if hello.odd_name {
+        return Err(mismatch(format!("the server name in TLS to `{target}` is malformed")));
+    }
+    match &hello.server_name {
+        Some(name) if *name == target.host => Ok(Some(())),
+        Some(name) => Err(mismatch(format!("the server name in TLS to `{target}` is `{name}`"))),
+        None => Ok(None),
+    }
+}
+
 /// The name in TLS is the name that was asked for, or the rule says otherwise.
 fn judge_hello(
     policy: &Compiled,
@@ -677,22 +788,16 @@ fn judge_hello(
     target: &Target,
     hello: &hello::ClientHello,
 ) -> Result<Protocol, Refusal> {
-    let mismatch = |why: String| Refusal::new(Cause::NameMismatch, why);
-    if hello.odd_name {
-        return Err(mismatch(format!("the server name in TLS to `{target}` is malformed")));
-    }
-    let protocol = match &hello.server_name {
-        Some(name) if *name == target.host => Protocol::Tls,
-        Some(name) => {
-            return Err(mismatch(format!("the server name in TLS to `{target}` is `{name}`")));
-        }
+    let protocol = match named(target, hello)? {
+        Some(()) => Protocol::Tls,
         None => Protocol::TlsWithoutName,
     };
     let rule = policy.judge(identity, target, How::Carries(protocol))?;
     if hello.ech && !rule.ech {
-        return Err(mismatch(format!(
-            "TLS to `{target}` has Encrypted Client Hello, which can hide another name"
-        ))
+        return Err(Refusal::new(
+            Cause::NameMismatch,
+            format!("TLS to `{target}` has Encrypted Client Hello, which can hide another name"),
+        )
         .rule(&rule.name)
         .fix(format!(
             "set `ech = true` in the rule `{}`, or turn it off in the client",
@@ -700,191 +805,4 @@ fn judge_hello(
         )));
     }
     Ok(protocol)
-}
-
-enum Outcome {
-    /// Done; the destination takes another request.
-    Kept,
-    /// Done; the destination has closed.
-    Ended,
-    /// Done, and the end of the connection is the end of the answer.
-    Closed,
-    /// Both sides speak WebSocket now.
-    Upgraded,
-    /// The body of the request must not go on.
-    Refused(Refused),
-    /// The body of the request does not fit into the budget.
-    Over(Over),
-    /// It broke off.
-    Failed(String),
-}
-
-/// Sends a request and passes the answer back. Also says whether a part of an answer has gone to
-/// the client.
-async fn exchange<R, W>(
-    reader: &mut Input<R>,
-    writer: &mut W,
-    upstream: &mut Upstream,
-    head: &RequestHead,
-    request: Vec<u8>,
-    filter: Option<&mut dyn Filter>,
-    limits: &Limits,
-) -> (Outcome, bool)
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let idle = Duration::from_secs(limits.tunnel_idle_seconds);
-    let mut answered = false;
-    let (server_reader, server_writer) = (&mut upstream.reader, &mut upstream.writer);
-    if head.framing == Framing::None {
-        if server_writer.write_all(&request).await.is_err() {
-            return (Outcome::Failed("the destination closed the connection".into()), false);
-        }
-        let outcome = answer(server_reader, writer, head, limits, &mut answered).await;
-        return (outcome, answered);
-    }
-    let outcome = {
-        let upload = relay_body(
-            reader,
-            server_writer,
-            request,
-            head.framing,
-            chunked(head.framing),
-            filter,
-            idle,
-        );
-        let download = answer(server_reader, writer, head, limits, &mut answered);
-        tokio::pin!(upload, download);
-        tokio::select! {
-        uploaded = &mut upload => match uploaded {
-            Ok(()) => download.await,
-            // A server may answer and close before it has read all.
-            Err(RelayError::To) => match download.await {
-                Outcome::Failed(why) => Outcome::Failed(why),
-                _ => Outcome::Failed("answered before the request was complete".into()),
-            },
-            Err(RelayError::From(e)) => Outcome::Failed(format!("the request broke off: {e}")),
-            Err(RelayError::Refused(refused)) => Outcome::Refused(refused),
-            Err(RelayError::Over(over)) => Outcome::Over(over),
-        },
-        early = &mut download => match early {
-            Outcome::Failed(why) => Outcome::Failed(why),
-            // What the client still sends belongs to a request that is over.
-            _ => Outcome::Failed("answered before the request was complete".into()),
-        },
-        }
-    };
-    (outcome, answered)
-}
-
-fn chunked(framing: Framing) -> bool {
-    framing == Framing::Chunked
-}
-
-fn request_head(head: &RequestHead, target: &Target, path: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(head.fields.len() + path.len() + 128);
-    out.extend_from_slice(head.method.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(path.as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-    let host = if target.port == 80 { target.host.to_string() } else { target.to_string() };
-    out.extend_from_slice(host.as_bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(&head.fields);
-    write_framing(&mut out, head.framing);
-    if head.websocket {
-        out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
-    }
-    out.extend_from_slice(b"\r\n");
-    out
-}
-
-/// Passes the answer of a destination back.
-async fn answer<R, W>(
-    server: &mut Input<R>,
-    writer: &mut W,
-    request: &RequestHead,
-    limits: &Limits,
-    answered: &mut bool,
-) -> Outcome
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let idle = Duration::from_secs(limits.tunnel_idle_seconds);
-    // Some servers send a 100 or 103 each second while they work.
-    const MAX_INTERIM: usize = 64;
-    for _ in 0..MAX_INTERIM {
-        let head = loop {
-            let bytes = server.bytes();
-            if !bytes.is_empty() {
-                match parse_response(bytes, &request.method) {
-                    Ok(Some(head)) => break head,
-                    Ok(None) if bytes.len() >= limits.head_bytes => {
-                        return Outcome::Failed("the head of its answer is too long".into());
-                    }
-                    Ok(None) => {}
-                    Err(e) => return Outcome::Failed(format!("its answer is malformed: {e}")),
-                }
-            }
-            match timeout(idle, server.fill_small()).await {
-                Err(_) => return Outcome::Failed("it did not answer in time".into()),
-                Ok(Ok(n)) if n > 0 => {}
-                Ok(_) => return Outcome::Failed("it closed without an answer".into()),
-            }
-        };
-        server.consume(head.len);
-        let mut out = head.fields;
-        if head.status == 101 {
-            if !(request.websocket && head.websocket) {
-                return Outcome::Failed("it switched protocols without being asked".into());
-            }
-            out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-            *answered = true;
-            return match writer.write_all(&out).await {
-                Ok(()) => Outcome::Upgraded,
-                Err(_) => Outcome::Failed("the client is gone".into()),
-            };
-        }
-        let keep = request.keep_alive && head.framing != Framing::UntilClose;
-        let http10 = !request.http11;
-        if head.status >= 200 {
-            // A client of HTTP/1.0 does not know chunks; the end of the connection ends its body.
-            if !(http10 && head.framing == Framing::Chunked) {
-                write_framing(&mut out, head.framing);
-            }
-            if !keep {
-                out.extend_from_slice(b"Connection: close\r\n");
-            }
-        }
-        out.extend_from_slice(b"\r\n");
-        *answered = true;
-        if head.status < 200 {
-            if writer.write_all(&out).await.is_err() {
-                return Outcome::Failed("the client is gone".into());
-            }
-            continue;
-        }
-        let relayed = relay_body(
-            server,
-            writer,
-            out,
-            head.framing,
-            !http10 && chunked(head.framing),
-            None,
-            idle,
-        )
-        .await;
-        return match relayed {
-            Ok(()) if keep && head.keep_alive && server.bytes().is_empty() => Outcome::Kept,
-            Ok(()) if !keep => Outcome::Closed,
-            Ok(()) => Outcome::Ended,
-            Err(RelayError::From(e)) => Outcome::Failed(format!("its answer broke off: {e}")),
-            Err(RelayError::To | RelayError::Refused(_) | RelayError::Over(_)) => {
-                Outcome::Failed("the client is gone".into())
-            }
-        };
-    }
-    Outcome::Failed("it sent interim answers without end".into())
 }

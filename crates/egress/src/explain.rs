@@ -19,8 +19,15 @@ pub struct Asked {
 /// How a client gets to a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
-    /// `https:` and `wss:`: a tunnel with TLS in it.
-    Tls,
+    /// `https:` and `wss:`: a tunnel with TLS in it, and in that a request.
+    Tls {
+        /// Its method.
+        method: String,
+        /// Its path, without the query.
+        path: String,
+        /// Whether it asks for a WebSocket.
+        websocket: bool,
+    },
     /// `http:` and `ws:`: a request that the proxy sees.
     Request {
         /// Its method.
@@ -56,27 +63,29 @@ impl Asked {
             Target::parse(authority, default).map_err(|e| format!("`{authority}`: {e}"))?;
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let by = match scheme.as_str() {
-            "https" | "wss" => By::Tls,
             "tcp" => By::Raw,
-            scheme => By::Request {
-                method: method.to_owned(),
-                path: if path.is_empty() { "/".into() } else { path.into() },
-                websocket: scheme == "ws",
-            },
+            scheme => {
+                let method = method.to_owned();
+                let path = if path.is_empty() { "/".into() } else { path.into() };
+                match scheme {
+                    "https" | "wss" => By::Tls { method, path, websocket: scheme == "wss" },
+                    _ => By::Request { method, path, websocket: scheme == "ws" },
+                }
+            }
         };
         Ok(Self { target, by })
     }
 
     fn how(&self) -> How<'_> {
         match &self.by {
-            By::Tls => How::Carries(match self.target.host {
+            By::Tls { .. } => How::Carries(match self.target.host {
                 Host::Name(_) => Protocol::Tls,
                 // No client sends an address as the server name.
                 Host::Address(_) => Protocol::TlsWithoutName,
             }),
             By::Raw => How::Carries(Protocol::Raw),
             By::Request { method, path, websocket } => {
-                How::Request { method, path, websocket: *websocket }
+                How::Request { method, path, websocket: *websocket, tls: false }
             }
         }
     }
@@ -90,6 +99,12 @@ impl Compiled {
     pub fn judge_url(&self, identity: &Identity, asked: &Asked) -> Result<&Rule, Refusal> {
         if !matches!(asked.by, By::Request { .. }) {
             self.judge(identity, &asked.target, How::Tunnel)?;
+        }
+        if let By::Tls { method, path, websocket } = &asked.by
+            && self.intercepts(identity, &asked.target).is_some()
+        {
+            let how = How::Request { method, path, websocket: *websocket, tls: true };
+            return self.judge(identity, &asked.target, how);
         }
         self.judge(identity, &asked.target, asked.how())
     }

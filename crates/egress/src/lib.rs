@@ -5,18 +5,20 @@
 //! one of those is dialled; the event is on disk before a byte goes out.
 //!
 //! Pure, functions of values: [`address`], [`budget`], [`host`], [`identity`], [`rule`], [`policy`],
-//! [`refusal`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`resolve`], [`proxy`], [`journal`].
+//! [`refusal`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`resolve`], [`intercept`], [`proxy`], [`journal`].
 
 pub mod address;
 pub mod budget;
 pub mod chunked;
 mod connection;
 pub mod enforce;
+mod exchange;
 pub mod explain;
 pub mod head;
 pub mod hello;
 pub mod host;
 pub mod identity;
+pub mod intercept;
 pub mod journal;
 pub mod learn;
 pub mod policy;
@@ -27,6 +29,7 @@ pub mod resolve;
 pub mod rule;
 pub mod scan;
 pub mod socks;
+mod transport;
 mod wire;
 
 pub use identity::{Identity, Zone};

@@ -11,6 +11,7 @@ use crate::rule::{HostPattern, How, Mismatch, Protocol, Rule, RuleAction};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// The policy as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct EgressPolicy {
     /// Clients of a shared listener.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<Client>,
+    /// How TLS is opened where a rule says so.
+    #[serde(default, skip_serializing_if = "Interception::is_default")]
+    pub interception: Interception,
     /// How much a client may send, ask and reach. The first that is for it is the one that holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<Budget>,
@@ -45,6 +49,21 @@ pub struct Client {
     /// In whose name the client is judged.
     #[serde(default)]
     pub identity: Identity,
+}
+
+/// How TLS is opened where a rule says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interception {
+    /// A PEM file of the roots by which destinations are verified, in place of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roots: Option<PathBuf>,
+}
+
+impl Interception {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What bounds a client. Times in seconds, sizes in bytes.
@@ -203,6 +222,7 @@ impl EgressPolicy {
             budgets: self.budgets.clone(),
             pinned,
             clients,
+            opens: self.rules.iter().any(|rule| rule.intercept),
             rules: self.rules.clone(),
             exact: HashMap::new(),
             suffix: HashMap::new(),
@@ -258,6 +278,8 @@ pub struct Compiled {
     pinned: HashMap<String, Vec<IpAddr>>,
     clients: HashMap<String, ([u8; 32], Identity)>,
     rules: Vec<Rule>,
+    /// Whether one of them opens TLS.
+    opens: bool,
     exact: HashMap<Host, Vec<usize>>,
     suffix: HashMap<String, Vec<usize>>,
     any: Vec<usize>,
@@ -283,6 +305,12 @@ impl Compiled {
                 format!("`{name}` is a cloud metadata service, which no setting allows"),
             ));
         }
+        if matches!(how, How::Carries(_))
+            && let Some(rule) = self.intercepts(identity, target)
+        {
+            let why = format!("`{target}` is opened by a rule, and nothing else passes there");
+            return Err(Refusal::new(Cause::Protocol, why).rule(&rule.name));
+        }
         let mut allowed = None;
         let mut nearest: Option<(Mismatch, &Rule)> = None;
         for rule in self.rules_for(&target.host) {
@@ -306,6 +334,23 @@ impl Compiled {
             }
         }
         allowed.ok_or_else(|| refuse(identity, target, how, nearest))
+    }
+
+    /// The rule by which TLS to this destination is opened. It wins over every rule that lets a
+    /// tunnel pass, so that none of those is a way round it.
+    #[must_use]
+    pub fn intercepts(&self, identity: &Identity, target: &Target) -> Option<&Rule> {
+        if !self.opens {
+            return None;
+        }
+        self.rules_for(&target.host)
+            .find(|rule| rule.intercept && rule.applies(identity, target.port, How::Tunnel).is_ok())
+    }
+
+    /// Whether a rule opens TLS.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        self.opens
     }
 
     /// Rules that name the host, in the order of the policy.
@@ -430,6 +475,11 @@ fn refuse(
             format!("`{target}` is allowed, but not for {}", protocol.as_str()),
             "protocols",
         ),
+        (Mismatch::Protocol, How::Request { tls: true, websocket, .. }) => {
+            let what = if websocket { "a WebSocket" } else { "a request" };
+            let why = format!("`{target}` is allowed, but not for {what} inside TLS");
+            (Cause::Protocol, why, "protocols")
+        }
         (Mismatch::Protocol, How::Request { websocket, .. }) => {
             let protocol = if websocket { Protocol::Websocket } else { Protocol::Http };
             let why = format!("`{target}` is allowed, but not for {}", protocol.as_str());

@@ -8,6 +8,7 @@ use crate::budget::{Accounts, Meter};
 use crate::connection;
 use crate::host::{Host, Target};
 use crate::identity::Identity;
+use crate::intercept::{Authority, Interception};
 use crate::policy::{Compiled, EgressPolicy, PolicyError};
 use crate::record;
 use crate::refusal::{Cause, Refusal};
@@ -29,6 +30,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 /// Observations that wait for the log. Beyond it they are counted and dropped: a client that is
 /// refused a thousand times a second must not hold memory for it.
@@ -53,6 +55,8 @@ pub struct Proxy {
     grants: Mutex<HashMap<String, Grant>>,
     scanner: ArcSwap<Scanner>,
     accounts: Accounts,
+    /// Made when the first policy that needs it is loaded; its authority stays for the start.
+    interception: ArcSwapOption<Interception>,
     next_id: AtomicU64,
     observed: mpsc::Sender<Event>,
     observations: Mutex<Option<mpsc::Receiver<Event>>>,
@@ -101,7 +105,7 @@ pub(crate) struct Held {
 pub(crate) enum HeldHow {
     Tunnel,
     Carries(Protocol),
-    Request { method: String, path: String, websocket: bool },
+    Request { method: String, path: String, websocket: bool, tls: bool },
 }
 
 impl HeldHow {
@@ -109,8 +113,8 @@ impl HeldHow {
         match self {
             Self::Tunnel => How::Tunnel,
             Self::Carries(protocol) => How::Carries(*protocol),
-            Self::Request { method, path, websocket } => {
-                How::Request { method, path, websocket: *websocket }
+            Self::Request { method, path, websocket, tls } => {
+                How::Request { method, path, websocket: *websocket, tls: *tls }
             }
         }
     }
@@ -169,8 +173,10 @@ impl Proxy {
             field: "(built-in scanner)".into(),
             problem: e.to_string(),
         })?;
+        let compiled = policy.compile()?;
+        let interception = interception_for(&compiled, policy, None)?;
         Ok(Arc::new(Self {
-            policy: ArcSwap::from_pointee(policy.compile()?),
+            policy: ArcSwap::from_pointee(compiled),
             resolver,
             log,
             closed: ArcSwapOption::empty(),
@@ -180,6 +186,7 @@ impl Proxy {
             grants: Mutex::default(),
             scanner: ArcSwap::from_pointee(scanner),
             accounts: Accounts::default(),
+            interception: ArcSwapOption::new(interception),
             next_id: AtomicU64::new(0),
             observed,
             observations: Mutex::new(Some(observations)),
@@ -282,6 +289,10 @@ impl Proxy {
     /// When the policy is wrong; the one in force stays.
     pub fn reload(&self, policy: &EgressPolicy) -> Result<(), PolicyError> {
         let compiled = Arc::new(policy.compile()?);
+        let authority = self.interception().map(|known| Arc::clone(known.authority()));
+        if let Some(interception) = interception_for(&compiled, policy, authority)? {
+            self.interception.store(Some(interception));
+        }
         self.policy.store(Arc::clone(&compiled));
         let clients_gone = |identity: &Identity| {
             // A client that is no longer in the policy has no proof any more.
@@ -354,6 +365,34 @@ impl Proxy {
     pub fn canaries(&self, canaries: &[Canary]) -> Result<(), ScannerError> {
         self.scanner.store(Arc::new(Scanner::new(canaries)?));
         Ok(())
+    }
+
+    pub(crate) fn interception(&self) -> Option<Arc<Interception>> {
+        self.interception.load_full()
+    }
+
+    /// What clients have to trust where TLS is opened: the certificate of this start's authority,
+    /// and the same in front of the roots of the system, both PEM. None if no policy needed it so
+    /// far.
+    #[must_use]
+    pub fn trust(&self) -> Option<(String, String)> {
+        self.interception().map(|known| (known.authority().pem(), known.bundle()))
+    }
+
+    /// The handshake with a destination that was dialled.
+    pub(crate) async fn secure(
+        &self,
+        stream: TcpStream,
+        target: &Target,
+    ) -> Result<TlsStream<TcpStream>, Refusal> {
+        let Some(interception) = self.interception() else {
+            return Err(Refusal::new(Cause::Protocol, "TLS is not opened by any rule"));
+        };
+        let limit = Duration::from_secs(self.policy.load().limits.connect_seconds);
+        timeout(limit, interception.connect(stream, target)).await.unwrap_or_else(|_| {
+            let why = format!("TLS to `{target}` did not begin within {} s", limit.as_secs());
+            Err(Refusal::new(Cause::Unreachable, why))
+        })
     }
 
     pub(crate) fn scanner(&self) -> Arc<Scanner> {
@@ -625,6 +664,18 @@ impl Proxy {
             }
         });
     }
+}
+
+fn interception_for(
+    compiled: &Compiled,
+    policy: &EgressPolicy,
+    authority: Option<Arc<Authority>>,
+) -> Result<Option<Arc<Interception>>, PolicyError> {
+    if !compiled.opens() {
+        return Ok(None);
+    }
+    let roots = policy.interception.roots.as_deref();
+    Interception::new(authority, roots).map(|made| Some(Arc::new(made)))
 }
 
 fn still_allowed(policy: &Compiled, held: &Held) -> bool {

@@ -60,7 +60,11 @@ pub(crate) fn refused(
     refusal: &Refusal,
 ) -> Event {
     let severity = match refusal.cause {
-        Cause::Metadata | Cause::NameMismatch | Cause::Address | Cause::Content => Severity::High,
+        Cause::Metadata
+        | Cause::NameMismatch
+        | Cause::Address
+        | Cause::Certificate
+        | Cause::Content => Severity::High,
         Cause::Unreachable => Severity::Info,
         Cause::Malformed | Cause::NoRule | Cause::Limit => Severity::Low,
         _ => Severity::Medium,

@@ -29,6 +29,8 @@ pub enum Cause {
     Closed,
     /// The event log does not take events.
     Log,
+    /// The destination's certificate is not valid.
+    Certificate,
     /// The client has spent its budget.
     Budget,
     /// A limit was reached.
@@ -53,7 +55,7 @@ impl Cause {
             Self::Unidentified => (407, "Proxy Authentication Required"),
             Self::Closed | Self::Log => (503, "Service Unavailable"),
             Self::Limit | Self::Budget => (429, "Too Many Requests"),
-            Self::Unreachable => (502, "Bad Gateway"),
+            Self::Unreachable | Self::Certificate => (502, "Bad Gateway"),
         }
     }
 
@@ -68,6 +70,7 @@ impl Cause {
             | Self::Budget
             | Self::NameMismatch => "http_request_denied",
             Self::Metadata | Self::Address => "destination_ip_prohibited",
+            Self::Certificate => "tls_certificate_error",
             Self::Malformed => "http_request_error",
             Self::Unidentified => "http_request_denied",
             Self::Closed | Self::Log => "destination_unavailable",
@@ -91,6 +94,7 @@ impl Cause {
             Self::Unidentified => "unidentified",
             Self::Closed => "closed",
             Self::Log => "log",
+            Self::Certificate => "certificate",
             Self::Budget => "budget",
             Self::Limit => "limit",
             Self::Unreachable => "unreachable",

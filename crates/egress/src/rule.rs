@@ -107,9 +107,17 @@ pub struct Rule {
     /// Whether a ClientHello with Encrypted Client Hello passes: the name that it shows may then
     /// not be the name that it asks for.
     pub ech: bool,
+    /// Whether TLS is opened, so that each request in it is judged and scanned.
+    #[serde(skip_serializing_if = "is_false")]
+    pub intercept: bool,
     /// Why the rule exists, for the people who read it later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Deserialize)]
@@ -141,6 +149,8 @@ struct RawRule {
     carries: Vec<String>,
     #[serde(default)]
     ech: bool,
+    #[serde(default)]
+    intercept: bool,
     reason: Option<String>,
 }
 
@@ -172,13 +182,33 @@ impl TryFrom<RawRule> for Rule {
         if denies && !(raw.private.is_empty() && raw.carries.is_empty() && !raw.ech) {
             return fail("`private`, `carries` and `ech` have no effect in a deny rule");
         }
-        let is_seen = |p: &Protocol| matches!(p, Protocol::Http | Protocol::Websocket);
+        if raw.intercept {
+            if denies {
+                return fail("`intercept` has no effect in a deny rule");
+            }
+            let opened = |p: &Protocol| matches!(p, Protocol::Tls | Protocol::Websocket);
+            if !protocols.contains(&Protocol::Tls) || !protocols.iter().all(opened) {
+                return fail(
+                    "`intercept` goes with `protocols = [\"tls\"]` or `[\"tls\", \"websocket\"]`",
+                );
+            }
+            if raw.ech {
+                return fail(
+                    "`ech` has no effect with `intercept`: the proxy reads the outer name",
+                );
+            }
+            if raw.hosts.iter().any(|h| matches!(h, HostPattern::Exact(Host::Address(_)))) {
+                return fail("`intercept` needs names: TLS to an address shows none");
+            }
+        }
+        let is_seen =
+            |p: &Protocol| raw.intercept || matches!(p, Protocol::Http | Protocol::Websocket);
         let sees_requests = protocols.is_empty() || protocols.iter().any(is_seen);
         if !(raw.methods.is_empty() && raw.paths.is_empty()) {
             if !sees_requests {
                 return fail(
-                    "`methods` and `paths` need `protocols = [\"http\"]`: they cannot be \
-                     seen in a tunnel",
+                    "`methods` and `paths` need `protocols = [\"http\"]` or `intercept = true`: \
+                     they cannot be seen in a tunnel",
                 );
             }
             if !denies && !protocols.iter().all(is_seen) {
@@ -201,7 +231,9 @@ impl TryFrom<RawRule> for Rule {
             ));
         }
         if !raw.carries.is_empty() && !sees_requests {
-            return fail("`carries` needs `protocols = [\"http\"]`: nothing is seen in a tunnel");
+            return fail(
+                "`carries` needs `protocols = [\"http\"]` or `intercept = true`: nothing is seen in a tunnel",
+            );
         }
         let known = |name: &str| name == "*" || KINDS.iter().any(|kind| kind.name == name);
         if let Some(bad) = raw.carries.iter().find(|name| !known(name)) {
@@ -231,6 +263,7 @@ impl TryFrom<RawRule> for Rule {
             private: raw.private,
             carries: raw.carries,
             ech: raw.ech,
+            intercept: raw.intercept,
             reason: raw.reason,
         })
     }
@@ -251,6 +284,8 @@ pub enum How<'a> {
         path: &'a str,
         /// Whether it asks to go on as a WebSocket.
         websocket: bool,
+        /// Whether it came inside TLS that the proxy opened.
+        tls: bool,
     },
 }
 
@@ -299,10 +334,7 @@ impl Rule {
             How::Carries(_) if !self.methods.is_empty() => Err(Mismatch::Method),
             How::Carries(_) if !self.paths.is_empty() => Err(Mismatch::Path),
             How::Carries(_) => Ok(()),
-            How::Request { websocket: false, .. } if !speaks(Protocol::Http) => {
-                Err(Mismatch::Protocol)
-            }
-            How::Request { websocket: true, .. } if !speaks(Protocol::Websocket) => {
+            How::Request { websocket, tls, .. } if !self.speaks_request(websocket, tls) => {
                 Err(Mismatch::Protocol)
             }
             How::Request { method, .. }
@@ -312,6 +344,20 @@ impl Rule {
             }
             How::Request { path, .. } if !self.path_matches(path) => Err(Mismatch::Path),
             How::Request { .. } => Ok(()),
+        }
+    }
+
+    /// Whether requests of this kind are among the rule's protocols. A rule that opens TLS allows
+    /// nothing outside of it, and others allow nothing inside; a denial does not look at that.
+    fn speaks_request(&self, websocket: bool, tls: bool) -> bool {
+        let has = |p| self.protocols.is_empty() || self.protocols.contains(&p);
+        let plain = if websocket { Protocol::Websocket } else { Protocol::Http };
+        match self.action {
+            RuleAction::Deny => has(plain) || (tls && has(Protocol::Tls)),
+            RuleAction::Allow if !tls => !self.intercept && has(plain),
+            RuleAction::Allow => {
+                self.intercept && has(if websocket { Protocol::Websocket } else { Protocol::Tls })
+            }
         }
     }
 

@@ -54,6 +54,22 @@ impl<R: AsyncRead + Unpin> Input<R> {
         self.io.read_buf(&mut self.buffer).await
     }
 
+    /// As `poll_read`, what was read ahead first.
+    pub(crate) fn poll_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let ahead = self.bytes();
+        if ahead.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let n = ahead.len().min(buf.remaining());
+        buf.put_slice(ahead.get(..n).unwrap_or_default());
+        self.consume(n);
+        Poll::Ready(Ok(()))
+    }
+
     pub(crate) async fn fill_small(&mut self) -> io::Result<usize> {
         self.fill(SMALL_READ).await
     }

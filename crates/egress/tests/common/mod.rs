@@ -2,6 +2,8 @@
 //! client that speaks raw bytes.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod tls;
+
 use seawall_egress::{EgressPolicy, Identity, Proxy, Resolve, StaticResolver};
 use seawall_model::event::Appended;
 use seawall_model::{Event, EventLog, LogError};

@@ -157,6 +157,7 @@ fn serve(args: &Serve) -> Result<ExitCode, Failure> {
     runtime.block_on(async {
         let resolver = system_resolver();
         let proxy = Proxy::new(&policy, resolver, Arc::new(journal)).map_err(|e| e.to_string())?;
+        write_trust(&proxy, &args.policy)?;
         let listener = bind(args.listen).map_err(|e| format!("{}: {e}", args.listen))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let mut hup = signal(SignalKind::hangup()).map_err(|e| e.to_string())?;
@@ -192,12 +193,28 @@ fn reload(proxy: &Proxy, args: &Serve, shared: bool) {
         if policy.clients.is_empty() == shared {
             return Err("`clients` cannot appear or disappear while serving: restart".into());
         }
-        proxy.reload(&policy).map_err(|e| e.to_string())
+        proxy.reload(&policy).map_err(|e| e.to_string())?;
+        write_trust(proxy, &args.policy)
     });
     match result {
         Ok(()) => say("the policy was read again"),
         Err(e) => say_error(&format!("the policy in force stays: {e}")),
     }
+}
+
+/// Puts what clients have to trust beside the policy. The authority's key is never written.
+fn write_trust(proxy: &Proxy, policy: &Path) -> Result<(), Failure> {
+    let Some((own, bundle)) = proxy.trust() else { return Ok(()) };
+    for (ending, text) in [("ca.pem", own), ("ca-bundle.pem", bundle)] {
+        let path = policy.with_extension(ending);
+        let new = policy.with_extension(format!("{ending}.new"));
+        // A client never reads half of it.
+        std::fs::write(&new, text)
+            .and_then(|()| std::fs::rename(&new, &path))
+            .map_err(|e| format!("{}: {e}", path.display()))?;
+        say(&format!("clients trust {}", path.display()));
+    }
+    Ok(())
 }
 
 /// Without `clients`, whoever reaches the socket is served.
