@@ -112,7 +112,10 @@ async fn a_destination_without_a_valid_certificate_gets_nothing() {
     // One that speaks no TLS, and one that says nothing.
     let plain = upstream(HELLO).await;
     let port = plain.addr.port();
-    let text = opened(&up, "").replace(&up.addr.port().to_string(), &port.to_string());
+    let text = format!(
+        "[limits]\nconnect_seconds = 1\n{}",
+        opened(&up, "").replace(&up.addr.port().to_string(), &port.to_string())
+    );
     let bench = start(&text).await;
     let mut client = TlsClient::new(&bench, port, "up.test", trusting(&bench)).await.unwrap();
     let answer = client.ask(get("/")).await;
