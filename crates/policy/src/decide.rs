@@ -27,6 +27,8 @@ pub struct Decided {
     pub verdict: Verdict,
     /// The questions, when a person is asked.
     pub asks: Vec<AskKey>,
+    /// The questions that were answered with yes before, when the call is allowed.
+    pub answered: Vec<AskKey>,
     /// Digest of tool and arguments.
     pub digest: String,
 }
@@ -59,8 +61,11 @@ pub fn decide_fully(
                 .remedy(format!("wait, or raise policy.budget.{key}")),
         );
     }
-    found.answered(&digest, &action.call_id, state, now_ms);
+    let mut answered = found.answered(&digest, &action.call_id, state, now_ms);
     let decision = found.decision();
+    if decision != Decision::Allow {
+        answered.clear();
+    }
     let mut reasons = found.denies;
     let asks = if decision == Decision::Ask {
         reasons = found.asks.iter().map(|(_, r)| r.clone()).collect();
@@ -76,7 +81,8 @@ pub fn decide_fully(
         expires_ms: now_ms.saturating_add(bundle.settings().permit_seconds * 1000),
     });
     let effects = call::effects(&analysed, &judge.workspace, &bundle.settings().places);
-    Decided { verdict: Verdict { decision, reasons, effects, params: None, permit }, asks, digest }
+    let verdict = Verdict { decision, reasons, effects, params: None, permit };
+    Decided { verdict, asks, answered, digest }
 }
 
 /// Every action is judged as a tool call: those that are none as the one they amount to.
@@ -147,11 +153,27 @@ impl Found {
         }
     }
 
-    /// Leaves out what a person has answered already.
+    /// Leaves out what a person has answered already, and returns it.
+    ///
     /// The same question about another call was asked before and not answered with yes: asking
     /// again would train the person to say yes, so it is a no until they speak.
-    fn answered(&mut self, digest: &str, call_id: &str, state: &SessionState, now_ms: u64) {
-        self.asks.retain(|(key, _)| !state.grants.covers(key, digest, now_ms));
+    fn answered(
+        &mut self,
+        digest: &str,
+        call_id: &str,
+        state: &SessionState,
+        now_ms: u64,
+    ) -> Vec<AskKey> {
+        let mut answered = Vec::new();
+        self.asks.retain(|(key, _)| {
+            let covered = [&state.grants, &state.given]
+                .iter()
+                .any(|grants| grants.covers(key, digest, now_ms));
+            if covered {
+                answered.push(key.clone());
+            }
+            !covered
+        });
         let again =
             |key: &AskKey| state.asked.iter().any(|a| a.key == *key && a.call_id != call_id);
         if self.asks.iter().any(|(key, _)| again(key)) {
@@ -162,6 +184,7 @@ impl Found {
                 });
             }
         }
+        answered
     }
 
     fn decision(&self) -> Decision {

@@ -51,6 +51,10 @@ pub struct SessionState {
     pub asked: Vec<Asked>,
     /// Answers that still hold.
     pub grants: Grants,
+    /// Answers that are kept elsewhere ([`crate::approvals::Queue`]); set before each decision and
+    /// not part of what is kept.
+    #[serde(skip)]
+    pub given: Grants,
     /// Calls that were allowed and have not reported a result.
     pub open: Vec<OpenCall>,
 }

@@ -92,6 +92,11 @@ impl Home {
         self.0.join("sessions.db")
     }
 
+    /// Questions that wait for the operator, and answers that hold.
+    pub(crate) fn approvals(&self) -> PathBuf {
+        self.0.join("approvals.json")
+    }
+
     /// Rendered configurations.
     pub(crate) fn snapshots(&self) -> PathBuf {
         self.0.join("snapshot")

@@ -54,6 +54,7 @@ enum Command {
     Audit(cmd::audit::Args),
     /// Check, test, explain, compare, suggest and replay policies.
     Policy(cmd::policy::Args),
+    Approvals(cmd::approvals::Args),
     Harden(cmd::harden::Args),
     Devices(cmd::devices::Args),
     Channels(cmd::channels::Args),
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         Command::Skill(args) => cmd::skill::run(&args),
         Command::Audit(args) => cmd::audit::run(&args),
         Command::Policy(args) => cmd::policy::run(&args),
+        Command::Approvals(args) => cmd::approvals::run(&args),
         Command::Harden(args) => cmd::harden::run(&args),
         Command::Devices(args) => cmd::devices::run(&args),
         Command::Channels(args) => cmd::channels::run(&args),

@@ -4,6 +4,7 @@
 //! The engine itself is pure (`seawall-policy`); here is what it must be told about time, places
 //! and the sessions' relations.
 
+use super::approvals::Approvals;
 use super::guard::lock;
 use super::heard::Heard;
 use super::sessions::{ANYBODY, Sessions};
@@ -15,6 +16,7 @@ use seawall_model::label::{Confidentiality, Integrity, Label};
 use seawall_model::{
     Action, ActionKind, Decision, Effect, Event, Origin, Plane, Requester, Severity, Verdict,
 };
+use seawall_policy::approvals::queue::Question;
 use seawall_policy::session::Lineage;
 use seawall_policy::trust::{SessionKind, Trust};
 use seawall_policy::{Bundle, Deployment, Observation, Places, SessionState};
@@ -72,6 +74,8 @@ struct Table {
     asked: HashMap<String, Asked>,
     /// What people said a moment ago.
     heard: Heard,
+    /// Questions that wait for the operator, and answers that hold.
+    approvals: Approvals,
 }
 
 impl Table {
@@ -105,6 +109,13 @@ impl Table {
 struct Asked {
     action: Action,
     verdict: Verdict,
+    question: Question,
+}
+
+/// A decision, and what is written down beside it.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) events: Vec<Event>,
 }
 
 /// See the module.
@@ -116,11 +127,16 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Loads the bundle from the settings.
-    pub(crate) fn load(settings: &Settings, facts: &Facts, home: &Home) -> Result<Self, String> {
+    pub(crate) fn load(
+        settings: &Settings,
+        facts: &Facts,
+        home: &Home,
+    ) -> Result<(Self, Option<Event>), String> {
         let places = places(facts, home);
         let bundle = bundle(settings, facts, places.clone())?;
         let kept = Sessions::open(&home.sessions())?;
         kept.prune()?;
+        let (approvals, trouble) = Approvals::open(home.approvals());
         let table = Table {
             sessions: HashMap::new(),
             kept,
@@ -130,8 +146,9 @@ impl Engine {
             asked: HashMap::new(),
             outer: VecDeque::new(),
             heard: Heard::default(),
+            approvals,
         };
-        Ok(Self { bundle, places, table: Mutex::new(table) })
+        Ok((Self { bundle, places, table: Mutex::new(table) }, trouble))
     }
 
     /// Whether the settings make a bundle.
@@ -149,8 +166,9 @@ impl Engine {
         lock(&self.table).sessions.len()
     }
 
-    /// Decides, and takes the decision into the session.
-    pub(crate) fn decide(&self, action: &Action, now_ms: u64) -> Verdict {
+    /// Decides, and takes the decision into the session. `can_ask`: a person can be asked in this
+    /// turn; otherwise the question waits for the operator and the answer is no.
+    pub(crate) fn decide(&self, action: &Action, can_ask: bool, now_ms: u64) -> Judged {
         let mut table = lock(&self.table);
         let mut origin = self.placed(&action.origin);
         // The gateway names another requester, or none, with the inner call of a run whose outer one
@@ -168,8 +186,34 @@ impl Engine {
         }
         let action = Action { origin, ..action.clone() };
         let key = action.origin.session_key.clone();
+        let given = table.approvals.grants(&key, now_ms);
         let session = self.session(&mut table, &key);
-        let verdict = seawall_policy::decide(&self.bundle, &session.state, &action, now_ms);
+        session.state.given = given;
+        let decided = seawall_policy::decide_fully(&self.bundle, &session.state, &action, now_ms);
+        let question = Question {
+            keys: decided.asks,
+            session: key.clone(),
+            tool: tool_of(&action.kind).to_owned(),
+            digest: decided.digest,
+            why: decided.verdict.explain(),
+        };
+        let mut verdict = decided.verdict;
+        let mut events = Vec::new();
+        if verdict.decision == Decision::Ask && !can_ask {
+            let (told, noted) = table.approvals.ask(question.clone(), now_ms);
+            events = noted;
+            deny(&mut verdict, "ask.nobody", format!("nobody can be asked in this turn: {told}"));
+        } else if !decided.answered.is_empty() {
+            let (id, digest) = (&action.call_id, &question.digest);
+            match table.approvals.used(&action.origin, id, &decided.answered, digest, now_ms) {
+                Ok(event) => events.extend(event),
+                Err(why) => {
+                    let why = format!("the answer that allows it could not be counted: {why}");
+                    deny(&mut verdict, "approval.unwritten", why);
+                }
+            }
+        }
+        let session = self.session(&mut table, &key);
         seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
         if verdict.decision == Decision::Allow {
             let lineage = session.state.lineage(&self.bundle, &action.origin);
@@ -181,18 +225,35 @@ impl Engine {
             if table.asked.len() >= MAX_ASKED {
                 table.asked.clear();
             }
-            let asked = Asked { action: action.clone(), verdict: verdict.clone() };
+            let asked = Asked { action: action.clone(), verdict: verdict.clone(), question };
             table.asked.insert(action.call_id.clone(), asked);
         }
-        verdict
+        Judged { verdict, events }
     }
 
-    /// A person answered: a yes makes the call one that was allowed.
-    pub(crate) fn answered(&self, call_id: &str, allowed: bool, now_ms: u64) {
+    /// What the operator says about questions that wait.
+    pub(crate) fn approvals(&self, asked: &Value, now_ms: u64) -> (Value, Vec<Event>) {
+        lock(&self.table).approvals.command(asked, now_ms)
+    }
+
+    /// A person answered: a yes makes the call one that was allowed. Where nobody did (`answered`
+    /// is false), the question waits for the operator. Returns what is written down.
+    pub(crate) fn answered(
+        &self,
+        call_id: &str,
+        allowed: bool,
+        answered: bool,
+        now_ms: u64,
+    ) -> Vec<Event> {
         let mut table = lock(&self.table);
-        let Some(Asked { action, mut verdict }) = table.asked.remove(call_id) else { return };
+        let Some(Asked { action, mut verdict, question }) = table.asked.remove(call_id) else {
+            return Vec::new();
+        };
         if !allowed {
-            return;
+            if answered {
+                return Vec::new();
+            }
+            return table.approvals.ask(question, now_ms).1;
         }
         verdict.decision = Decision::Allow;
         let key = action.origin.session_key.clone();
@@ -202,6 +263,7 @@ impl Engine {
         self.wrote(&mut table, &verdict, &key, now_ms);
         table.made(&verdict, key.clone(), lineage, now_ms);
         self.keep(&mut table, &key, now_ms);
+        Vec::new()
     }
 
     /// Takes a result in. Returns the text that the model sees instead, when it must be another.
@@ -604,6 +666,21 @@ pub(crate) struct ResultSeen<'a> {
     pub(crate) is_error: bool,
 }
 
+/// Makes a verdict a no, with one more reason.
+fn deny(verdict: &mut Verdict, rule: &str, why: String) {
+    verdict.decision = Decision::Deny;
+    verdict.permit = None;
+    verdict.reasons.push(seawall_model::Reason::new(rule, why));
+}
+
+fn tool_of(kind: &ActionKind) -> &str {
+    match kind {
+        ActionKind::ToolCall(call) => &call.tool,
+        ActionKind::MessageOut { .. } => "message",
+        ActionKind::Install { .. } => "install",
+    }
+}
+
 /// Says when something that should outlive the guard will not.
 fn remember(outcome: Result<(), String>) {
     if let Err(why) = outcome {
@@ -693,7 +770,7 @@ mod tests {
         let origin =
             Origin { session_key: session.into(), requester: Some(requester), ..Origin::default() };
         let action = Action { origin, call_id: id.into(), kind: ActionKind::ToolCall(call) };
-        engine.decide(&action, 1).decision
+        engine.decide(&action, true, 1).verdict.decision
     }
 
     /// The gateway starts a turn with what another session wrote as it does with its owner's words.
@@ -701,7 +778,7 @@ mod tests {
     fn what_a_session_writes_to_another_is_not_its_owners_word() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path().to_owned());
-        let engine = Engine::load(&Settings::default(), &Facts::default(), &home).unwrap();
+        let (engine, _) = Engine::load(&Settings::default(), &Facts::default(), &home).unwrap();
         let (from, to) = ("agent:main:from", "agent:main:to");
         owner_turn(&engine, from, "read the page https://docs.example.com/a");
         let origin = Origin { session_key: from.into(), ..Origin::default() };
@@ -728,5 +805,89 @@ mod tests {
         engine.heard("and mail hello to bob@x.test", 1);
         owner_turn(&engine, to, "and mail hello to bob@x.test");
         assert_eq!(decide(&engine, to, "c5", "message", mail("bob@x.test")), Decision::Allow);
+    }
+
+    #[test]
+    fn a_question_that_nobody_hears_waits_and_its_answer_holds_over_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("default"));
+        home.create().unwrap();
+        let load = || {
+            let facts = Facts { home: "/home/u".into(), ..Facts::default() };
+            Engine::load(&Settings::default(), &facts, &home).unwrap().0
+        };
+        let call = |id: &str, url: &str| Action {
+            call_id: id.into(),
+            origin: Origin {
+                agent_id: "main".into(),
+                session_key: "agent:main:main".into(),
+                requester: Some(Requester { sender_is_owner: Some(true), ..Requester::default() }),
+                ..Origin::default()
+            },
+            kind: ActionKind::ToolCall(seawall_model::ToolCall {
+                tool: "web_fetch".into(),
+                params: serde_json::json!({ "url": url }),
+                derived_paths: Vec::new(),
+            }),
+        };
+        let (one, other) = ("https://a.example/?q=1", "https://b.example/?q=1");
+        let kinds = |judged: &Judged| -> Vec<String> {
+            judged.events.iter().map(|event| event.kind.clone()).collect()
+        };
+        let engine = load();
+        assert_eq!(engine.decide(&call("0", one), true, 1).verdict.decision, Decision::Ask);
+        engine.answered("0", false, true, 2);
+        let engine = {
+            // The person said no in OpenClaw: a new session, in which nobody can be asked.
+            drop(engine);
+            std::fs::remove_file(home.sessions()).unwrap();
+            load()
+        };
+        let first = engine.decide(&call("1", one), false, 3);
+        assert_eq!(first.verdict.decision, Decision::Deny);
+        assert!(first.verdict.explain().contains("seawall approvals allow 1"));
+        assert_eq!(kinds(&first), ["approval.asked"]);
+        let again = engine.decide(&call("2", one), false, 4);
+        assert_eq!((again.verdict.decision, kinds(&again).len()), (Decision::Deny, 0));
+
+        let allow = serde_json::json!({ "cmd": "approvals.allow", "id": 1, "scope": "once" });
+        assert_eq!(engine.approvals(&allow, 5).0["ok"], serde_json::json!(true));
+        engine.close();
+        drop(engine);
+
+        let engine = load();
+        let elsewhere = engine.decide(&call("3", other), false, 6);
+        assert_eq!(elsewhere.verdict.decision, Decision::Deny, "another question");
+        let used = engine.decide(&call("4", one), false, 7);
+        assert_eq!(used.verdict.decision, Decision::Allow, "{:?}", used.verdict);
+        assert_eq!(kinds(&used), ["approval.used"]);
+        let twice = engine.decide(&call("5", one), false, 8);
+        assert_eq!(twice.verdict.decision, Decision::Deny, "once is once");
+    }
+
+    #[test]
+    fn a_question_that_openclaw_could_not_put_to_anybody_waits_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("default"));
+        home.create().unwrap();
+        let (engine, _) = Engine::load(&Settings::default(), &Facts::default(), &home).unwrap();
+        let action = Action {
+            call_id: "1".into(),
+            origin: Origin {
+                agent_id: "main".into(),
+                session_key: "agent:main:main".into(),
+                requester: Some(Requester { sender_is_owner: Some(true), ..Requester::default() }),
+                ..Origin::default()
+            },
+            kind: ActionKind::ToolCall(seawall_model::ToolCall {
+                tool: "web_fetch".into(),
+                params: serde_json::json!({ "url": "https://a.example/?q=1" }),
+                derived_paths: Vec::new(),
+            }),
+        };
+        assert_eq!(engine.decide(&action, true, 1).verdict.decision, Decision::Ask);
+        assert_eq!(engine.answered("1", false, false, 2)[0].kind, "approval.asked");
+        let list = serde_json::json!({ "cmd": "approvals.list" });
+        assert_eq!(engine.approvals(&list, 3).0["waiting"][0]["tool"], "web_fetch");
     }
 }

@@ -4,7 +4,7 @@
 //! which they come, because the engine's view of a session depends on it; the wait for the disk
 //! happens beside that, so that many calls share one commit.
 
-use super::engine::{Engine, ResultSeen};
+use super::engine::{Engine, Judged, ResultSeen};
 use super::liveness::{Liveness, Step};
 use super::protocol::{GatewayUp, Granted};
 use super::tickets::Tickets;
@@ -213,18 +213,10 @@ impl Guard {
                 let guard = Arc::clone(self);
                 let answers = answers.clone();
                 let action = Action { call_id, origin, kind: ActionKind::ToolCall(call) };
-                let mut verdict = self.engine.decide(&action, now_ms());
+                let Judged { verdict, events } = self.engine.decide(&action, can_ask, now_ms());
                 self.decided.fetch_add(1, Ordering::Relaxed);
-                if verdict.decision == Decision::Ask && !can_ask {
-                    verdict.decision = Decision::Deny;
-                    verdict.permit = None;
-                    verdict.reasons.push(seawall_model::Reason::new(
-                        "ask.nobody",
-                        "it needs a person's yes, and nobody can be asked in this turn",
-                    ));
-                }
                 tokio::spawn(async move {
-                    let answer = guard.settle(id, &action, verdict, started).await;
+                    let answer = guard.settle(id, &action, verdict, events, started).await;
                     send(&answers, &answer).await;
                 });
             }
@@ -253,18 +245,28 @@ impl Guard {
             }
             ToGuard::Answered { call_id, allowed, resolution } => {
                 lock(&self.tickets).answered(&call_id, allowed, now_ms());
-                self.engine.answered(&call_id, allowed, now_ms());
+                // Anything but a person's word means that nobody was there.
+                let spoken = allowed || resolution == "deny";
+                let events = self.engine.answered(&call_id, allowed, spoken, now_ms());
                 let resolution: String = resolution.chars().take(32).collect();
                 let mut event = Event::new(
                     now_ms(),
                     Plane::Hook,
                     "ask.answered",
-                    format!("a person answered: {resolution}"),
+                    if spoken {
+                        format!("a person answered: {resolution}")
+                    } else {
+                        format!("nobody answered: {resolution}")
+                    },
                 )
                 .decision(if allowed { "allow" } else { "deny" });
                 event.call_id = Some(call_id);
                 let log = Arc::clone(&self.log);
-                tokio::spawn(async move { log.append(event).await });
+                tokio::spawn(async move {
+                    for event in std::iter::once(event).chain(events) {
+                        let _ = log.append(event).await;
+                    }
+                });
             }
             ToGuard::Observe { hook, origin, data } => {
                 let event = self.engine.observe(&hook, &origin, &data, now_ms());
@@ -282,6 +284,7 @@ impl Guard {
         id: u64,
         action: &Action,
         verdict: seawall_model::Verdict,
+        events: Vec<Event>,
         started: Instant,
     ) -> ToPlugin {
         let deny = |reason: String| ToPlugin::Verdict {
@@ -291,8 +294,14 @@ impl Guard {
             params: None,
             ask: None,
         };
-        let event = decision_event(action, &verdict);
-        if let Err(e) = self.log.append(event).await {
+        let appended = async {
+            // The use of an answer stands before the decision that it made.
+            for event in events {
+                self.log.append(event).await?;
+            }
+            self.log.append(decision_event(action, &verdict)).await
+        };
+        if let Err(e) = appended.await {
             return deny(format!("{e}; free the disk and see `seawall status`"));
         }
         let late = started.elapsed() > Duration::from_millis(self.deadline_ms);

@@ -4,6 +4,7 @@
 //! it (listening sockets, the gateway) belongs to the supervisor, which starts it again when it
 //! dies; until then the plugin's calls block, and the proxy and the door accept nobody.
 
+pub(crate) mod approvals;
 mod engine;
 mod forward;
 mod guard;
@@ -58,7 +59,7 @@ pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
     let log = Arc::new(Store::open(&home.events(), key).map_err(|e| e.to_string())?);
     let control = Arc::new(Channel::new(control).map_err(|e| e.to_string())?);
     let (steps, mut stepped) = mpsc::unbounded_channel();
-    let engine = engine::Engine::load(&settings, &facts, &home)?;
+    let (engine, trouble) = engine::Engine::load(&settings, &facts, &home)?;
     let permit_ms = engine.permit_ms();
     let guard = Arc::new(Guard {
         log: Arc::clone(&log),
@@ -84,6 +85,9 @@ pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
     let mut tick =
         tokio::time::interval(Duration::from_millis((settings.guard.heartbeat_ms / 2).max(50)));
     note(&log, "guard.started", "the guard is running").await?;
+    if let Some(event) = trouble {
+        log.append(event).await.map_err(|e| e.to_string())?;
+    }
     loop {
         tokio::select! {
             message = control.recv::<ToGuard>() => {
@@ -285,6 +289,15 @@ async fn answer(guard: &Arc<Guard>, planes: &Arc<Planes>, home: &Home, question:
                 .map(|grant| json!({ "method": grant.method, "token": grant.token, "untilMs": grant.until_ms }))
                 .collect();
             json!({ "grants": grants })
+        }
+        cmd if approvals::is_ours(cmd) => {
+            let (answer, events) = guard.engine.approvals(question, now_ms());
+            for event in events {
+                if let Err(e) = guard.log.append(event).await {
+                    return error(format!("done, but not written down: {e}"));
+                }
+            }
+            answer
         }
         _ => error("the guard does not know this question".into()),
     }

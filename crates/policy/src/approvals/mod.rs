@@ -1,5 +1,9 @@
 //! Answers to asks: once, for the session, or standing, as a pure state machine.
 
+pub mod queue;
+
+pub use queue::Queue;
+
 use serde::{Deserialize, Serialize};
 
 /// Most grants of one session or deployment; an operator who needs more needs a rule.
