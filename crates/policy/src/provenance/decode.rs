@@ -1,12 +1,17 @@
-//! Other forms of a text: what base64, hex, percent-encoding and gzip hide, also nested.
+//! Other forms of a text: what base64, base32, hex, percent-encoding, escapes, UTF-16, gzip, deflate
+//! and look-alike letters hide, also nested and backwards.
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use std::io::Read as _;
+use flate2::read::{DeflateDecoder, MultiGzDecoder as GzDecoder, ZlibDecoder};
+use std::io::Read;
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::escapes;
 
 /// Deepest nesting that is opened.
-const MAX_DEPTH: usize = 3;
+const MAX_DEPTH: usize = 4;
 /// Most bytes that all decoded forms of one text may have together. Decoding more than this is
 /// left out and reported as cut short.
 const MAX_BYTES: usize = 256 * 1024;
@@ -14,6 +19,8 @@ const MAX_BYTES: usize = 256 * 1024;
 const MIN_RUN: usize = 16;
 /// Most runs tried in one text.
 const MAX_RUNS: usize = 256;
+/// Most bytes in front of something compressed.
+const MAX_SKIP: usize = 64;
 /// Shortest text inside decoded bytes that are not text as a whole. Shorter ones come up by
 /// chance when prose is read as base64, and carry too little to be recognised.
 const MIN_INSIDE: usize = 12;
@@ -39,6 +46,11 @@ pub fn forms(text: &str) -> Decoded {
     let mut out = Decoded::default();
     let mut budget = MAX_BYTES;
     level(text, 0, &mut budget, &mut out);
+    if text.len() <= MAX_BYTES {
+        let backwards: String = text.chars().rev().collect();
+        level(&backwards, 0, &mut budget, &mut out);
+        out.texts.push(backwards);
+    }
     out
 }
 
@@ -51,6 +63,17 @@ fn level(text: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
         && let Some(decoded) = percent(text)
     {
         keep(decoded.into_bytes(), depth, budget, out);
+    }
+    if text.len() <= MAX_BYTES {
+        // A form is a tenth of the text at least: these end.
+        let forms = [plain_letters(text), escapes::resolved(text), escapes::spelled(text)];
+        for form in forms.into_iter().flatten() {
+            if *budget == 0 {
+                out.cut = true;
+                return;
+            }
+            keep(form.into_bytes(), depth, budget, out);
+        }
     }
     // Line breaks are usual inside long base64, and dots, blanks or percent signs between the
     // characters cost a receiver nothing: the whole is read a second time without them.
@@ -107,6 +130,10 @@ fn decode_run(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     for part in digits {
         decode_hex(part, depth, budget, out);
     }
+    let base32 = |c: char| c.is_ascii_alphabetic() || ('2'..='7').contains(&c);
+    for part in run.split(|c| !base32(c)).filter(|part| part.len() >= MIN_RUN) {
+        decode_base32(part, depth, budget, out);
+    }
     decode_part(run, depth, budget, out);
     for separators in SEPARATORS {
         let present = separators.iter().filter(|c| run.contains(**c)).count();
@@ -136,6 +163,36 @@ fn decode_hex(digits: &str, depth: usize, budget: &mut usize, out: &mut Decoded)
     }
 }
 
+/// What letters of other shapes (full-width, mathematical, tags) say in plain ones.
+fn plain_letters(text: &str) -> Option<String> {
+    if text.is_ascii() {
+        return None;
+    }
+    let plain: String = text.chars().map(untag).nfkc().collect();
+    (plain != text).then_some(plain)
+}
+
+/// A tag character as the letter that it tags with; others as they are.
+pub(super) fn untag(c: char) -> char {
+    match c {
+        '\u{e0020}'..='\u{e007e}' => char::from_u32(c as u32 - 0xe0000).unwrap_or(c),
+        c => c,
+    }
+}
+
+fn decode_base32(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
+    for offset in 0..8 {
+        let digits = run.get(offset..).unwrap_or_default();
+        let digits = digits.to_ascii_uppercase();
+        // As a whole where it ends as an encoding does; else in groups of eight characters.
+        let group = digits.get(..digits.len() & !7).unwrap_or_default();
+        let whole = data_encoding::BASE32_NOPAD.decode(digits.as_bytes());
+        if let Ok(bytes) = whole.or_else(|_| data_encoding::BASE32_NOPAD.decode(group.as_bytes())) {
+            keep(bytes, depth, budget, out);
+        }
+    }
+}
+
 fn decode_part(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     if run.len() > *budget * 2 {
         out.cut = true;
@@ -155,11 +212,18 @@ fn decode_part(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
 }
 
 fn keep(bytes: Vec<u8>, depth: usize, budget: &mut usize, out: &mut Decoded) {
-    let bytes = if bytes.starts_with(&[0x1f, 0x8b]) || bytes.first() == Some(&0x78) {
-        match inflate(&bytes, *budget) {
-            Some(inflated) => inflated,
-            None => bytes,
-        }
+    if let Some(inflated) = inflated(&bytes, *budget) {
+        keep_bytes(&inflated, depth, budget, out);
+    }
+    keep_bytes(&bytes, depth, budget, out);
+}
+
+fn keep_bytes(bytes: &[u8], depth: usize, budget: &mut usize, out: &mut Decoded) {
+    // Every second byte of plain letters in UTF-16.
+    let narrow: Vec<u8>;
+    let bytes = if bytes.contains(&0) {
+        narrow = bytes.iter().copied().filter(|b| *b != 0).collect();
+        &narrow
     } else {
         bytes
     };
@@ -169,7 +233,7 @@ fn keep(bytes: Vec<u8>, depth: usize, budget: &mut usize, out: &mut Decoded) {
     // Random bytes are valid base64 of nothing: keep what reads as text.
     let printable = bytes.iter().filter(|b| is_text(**b)).count();
     if printable * 10 >= bytes.len() * 8 {
-        keep_text(&bytes, depth, budget, out);
+        keep_text(bytes, depth, budget, out);
         return;
     }
     // What stood beside the encoding was decoded with it: the text between.
@@ -190,23 +254,31 @@ fn keep_text(bytes: &[u8], depth: usize, budget: &mut usize, out: &mut Decoded) 
     *budget = budget.saturating_sub(bytes.len());
     let text = String::from_utf8_lossy(bytes).into_owned();
     level(&text, depth + 1, budget, out);
+    out.texts.push(text.chars().rev().collect());
     out.texts.push(text);
 }
 
-fn inflate(bytes: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let limit = limit as u64;
-    let read = if bytes.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out)
-    } else {
-        flate2::read::ZlibDecoder::new(bytes).take(limit).read_to_end(&mut out)
-    };
-    // A truncated stream still gave what it gave.
-    match read {
-        Ok(_) => Some(out),
-        Err(_) if !out.is_empty() => Some(out),
-        Err(_) => None,
+/// What is compressed in bytes, if anything is. Whatever stands before it is passed over, for some
+/// bytes: junk in front costs a receiver one call.
+fn inflated(bytes: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let text = bytes.iter().take(64).filter(|b| is_text(**b)).count();
+    if bytes.len() < 8 || text >= bytes.len().min(64) {
+        return None;
     }
+    let skip = memchr::memmem::find(bytes, &[0x1f, 0x8b, 8]).filter(|at| *at < MAX_SKIP);
+    let gzip = skip.and_then(|at| bytes.get(at..)).and_then(|b| inflate(GzDecoder::new(b), limit));
+    let zlib = || {
+        let at = bytes.iter().take(MAX_SKIP).position(|b| *b == 0x78)?;
+        inflate(ZlibDecoder::new(bytes.get(at..)?), limit)
+    };
+    gzip.or_else(zlib).or_else(|| inflate(DeflateDecoder::new(bytes), limit))
+}
+
+fn inflate(from: impl Read, limit: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    // A truncated stream still gave what it gave.
+    let _ = from.take(limit as u64).read_to_end(&mut out);
+    (out.len() >= 8).then_some(out)
 }
 
 fn percent(text: &str) -> Option<String> {
@@ -266,6 +338,52 @@ mod tests {
             format!("{}{b64}", "Nothingtoseehere".repeat(40)),
             format!("As agreed: {}", b64.replace("", ".")),
             SECRET.bytes().map(|b| format!("% {b:02X}")).collect(),
+        ] {
+            assert!(found(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn cheap_disguises_are_seen_through() {
+        let wide: Vec<u8> = SECRET.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let deflated = |skip: &[u8], raw: bool| {
+            let mut bytes = skip.to_vec();
+            if raw {
+                let mut to =
+                    flate2::write::DeflateEncoder::new(&mut bytes, flate2::Compression::best());
+                to.write_all(SECRET.as_bytes()).unwrap();
+            } else {
+                let mut to = flate2::write::GzEncoder::new(&mut bytes, flate2::Compression::best());
+                to.write_all(SECRET.as_bytes()).unwrap();
+            }
+            STANDARD.encode(bytes)
+        };
+        let shifted = |base: u32| -> String {
+            SECRET
+                .chars()
+                .map(|c| {
+                    let at = (c as u32).wrapping_sub('a' as u32);
+                    if at < 26 { char::from_u32(base + at).unwrap() } else { c }
+                })
+                .collect()
+        };
+        for text in [
+            STANDARD.encode(&wide),
+            hex::encode(&wide),
+            data_encoding::BASE32.encode(SECRET.as_bytes()),
+            data_encoding::BASE32_NOPAD.encode(SECRET.as_bytes()).to_lowercase(),
+            deflated(b"", true),
+            deflated(b"\x01\x02", false),
+            SECRET.chars().rev().collect(),
+            STANDARD.encode(SECRET).chars().rev().collect(),
+            STANDARD.encode(SECRET.chars().rev().collect::<String>()),
+            SECRET.bytes().map(|b| format!("\\u{b:04x}")).collect(),
+            STANDARD.encode(SECRET.bytes().map(|b| format!("{b} ")).collect::<String>()),
+            (0..4).fold(SECRET.to_owned(), |text, _| STANDARD.encode(text)),
+            // Full-width, mathematical bold.
+            shifted(0xff41),
+            shifted(0x1d41a),
+            SECRET.bytes().map(|b| char::from_u32(0xe0000 + u32::from(b)).unwrap()).collect(),
         ] {
             assert!(found(&text), "{text}");
         }

@@ -2,6 +2,7 @@
 
 pub mod atoms;
 pub mod decode;
+mod escapes;
 pub mod prints;
 pub mod records;
 pub mod secrets;

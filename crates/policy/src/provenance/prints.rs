@@ -1,6 +1,10 @@
 //! Fingerprints of text: winnowing over normalised characters, so that a passage is recognised
 //! in another layout, case or punctuation, and as a part of another text.
 
+use super::decode::untag;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::confusable_detection::skeleton;
+
 /// Characters in one gram.
 const GRAM: usize = 12;
 /// Grams of which the smallest hash is kept. Any shared passage of `GRAM + WINDOW - 1` = 19
@@ -10,12 +14,10 @@ const WINDOW: usize = 8;
 /// Fingerprints of a text.
 #[must_use]
 pub fn of(text: &str) -> Vec<u64> {
-    let chars: Vec<u32> = text
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .map(|c| c as u32)
-        .collect();
+    let mut chars: Vec<u32> = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        letters(c, &mut chars);
+    }
     if chars.len() < GRAM {
         return Vec::new();
     }
@@ -36,6 +38,34 @@ pub fn of(text: &str) -> Vec<u64> {
         }
     }
     winnow(&hashes)
+}
+
+/// A character as it is compared: small, and plain where another merely looks like it.
+fn letters(c: char, out: &mut Vec<u32>) {
+    if c.is_ascii() {
+        if c.is_ascii_alphanumeric() {
+            out.push(u32::from(c.to_ascii_lowercase()));
+        }
+        return;
+    }
+    for c in std::iter::once(untag(c)).nfkc() {
+        if !c.is_alphanumeric() {
+            continue;
+        }
+        let like = |text: &str| skeleton(text).next().filter(char::is_ascii_alphanumeric);
+        // One character that looks like one of ASCII; a letter with a mark is another letter.
+        let plain = if c.is_ascii() {
+            Some(c)
+        } else {
+            let mut buffer = [0u8; 4];
+            let text: &str = c.encode_utf8(&mut buffer);
+            like(text).filter(|_| skeleton(text).count() == 1)
+        };
+        match plain {
+            Some(c) => out.push(u32::from(c.to_ascii_lowercase())),
+            None => out.extend(c.to_lowercase().map(u32::from)),
+        }
+    }
 }
 
 /// The smallest hash of every window, each kept once in a row. One pass with a monotonic queue.
@@ -85,6 +115,18 @@ mod tests {
             // With the whole passage as the source, at least one print is shared.
             prop_assert!(source.iter().any(|p| carrier.contains(p)));
         }
+    }
+
+    #[test]
+    fn letters_that_look_alike_are_alike() {
+        let plain = of("the heron took the copper lantern over");
+        // Cyrillic е, о and а, full-width t.
+        let alike = of("thе hеrоn took thе cоppеr lаntern over");
+        let wide = of("\u{ff54}he heron \u{ff54}ook \u{ff54}he copper lan\u{ff54}ern over");
+        assert_eq!(plain, alike);
+        assert_eq!(plain, wide);
+        // A letter with a mark is one of its own.
+        assert_ne!(of("größenordnungen und übermaß"), of("großenordnungen und ubermaß"));
     }
 
     #[test]
