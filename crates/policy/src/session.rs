@@ -39,6 +39,9 @@ pub struct SessionState {
     pub files: BTreeMap<String, Label>,
     /// What the files were whose label had to be forgotten; it stands in for every other file.
     pub forgotten: Option<Label>,
+    /// Paths whose label changed, for whoever keeps them; not part of what is kept.
+    #[serde(skip)]
+    pub relabelled: Vec<String>,
     /// Conversations that are going on: channel and id.
     pub conversations: Vec<(String, String)>,
     /// Tools offered to the session beside the built-in ones.
@@ -168,6 +171,9 @@ impl SessionState {
                 Some(old) => old.join(&label),
                 None => label,
             });
+        }
+        if self.files.get(path).is_none_or(|old| old.join(&label) != *old) {
+            self.relabelled.push(path.to_owned());
         }
         match self.files.get_mut(path) {
             // An overwritten file holds what was written now; a file that was appended to holds

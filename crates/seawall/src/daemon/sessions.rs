@@ -7,6 +7,7 @@
 //! be missing.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use seawall_model::label::Label;
 use seawall_policy::SessionState;
 use seawall_policy::session::Lineage;
 use std::path::Path;
@@ -33,6 +34,7 @@ impl Sessions {
                  PRAGMA journal_size_limit = 8388608;
                  CREATE TABLE IF NOT EXISTS sessions (key TEXT PRIMARY KEY, written INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
                  CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, lineage TEXT NOT NULL) STRICT;
+                 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, label TEXT NOT NULL) STRICT;
                  CREATE TABLE IF NOT EXISTS pairs (a TEXT NOT NULL, b TEXT NOT NULL, PRIMARY KEY (a, b)) STRICT;",
             )?;
             Ok::<_, rusqlite::Error>(connection)
@@ -72,6 +74,34 @@ impl Sessions {
             )
             .map(drop)
             .map_err(|e| e.to_string())
+    }
+
+    /// Remembers what a file is.
+    pub(super) fn set_file(&self, path: &str, label: &Label) -> Result<(), String> {
+        let text = serde_json::to_string(label).map_err(|e| e.to_string())?;
+        self.0
+            .prepare_cached("INSERT OR REPLACE INTO files(path, label) VALUES (?1, ?2)")
+            .and_then(|mut statement| statement.execute([path, &text]))
+            .map(drop)
+            .map_err(|e| e.to_string())
+    }
+
+    /// What files are that are not what their place says.
+    pub(super) fn files(&self) -> Result<Vec<(String, Label)>, String> {
+        let read = || {
+            let mut statement = self.0.prepare("SELECT path, label FROM files ORDER BY rowid")?;
+            statement
+                .query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?
+                .collect::<Result<Vec<(String, String)>, _>>()
+        };
+        read()
+            .map_err(|e: rusqlite::Error| e.to_string())?
+            .into_iter()
+            .map(|(path, text)| {
+                let label = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+                Ok((path, label))
+            })
+            .collect()
     }
 
     /// Remembers that one session writes to another, which may answer.
@@ -127,7 +157,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use seawall_model::label::{Confidentiality, Integrity, Label};
+    use seawall_model::label::{Confidentiality, Integrity};
 
     #[test]
     fn a_label_outlives_the_guard_and_a_broken_row_is_no_clean_session() {
