@@ -1,6 +1,6 @@
 //! One client connection: its requests in turn, each judged anew.
 
-use crate::exchange::{Outcome, Upstream, exchange, request_head};
+use crate::exchange::{Outcome, Sent, Upstream, exchange, request_head};
 use crate::head::{Form, Framing, HeadError, RequestHead, parse_request};
 use crate::hello::{self, Opening};
 use crate::host::Target;
@@ -9,11 +9,13 @@ use crate::policy::{Compiled, Limits};
 use crate::proxy::{Connection, HeldHow, Proxy, Registered, content_refusal};
 use crate::record;
 use crate::refusal::{Cause, Refusal};
+use crate::replace::Replacer;
 use crate::rule::{How, Protocol};
 use crate::scan::{BodyScanner, Refused};
+use crate::secret::Place;
 use crate::socks::{self, SocksError};
 use crate::transport::{self, Duplex};
-use crate::wire::{Filter, Input, Outgoing, tunnel};
+use crate::wire::{Filter, Input, Outgoing, relay_body, tunnel};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +23,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+/// Longest body that is gathered when secrets are put into it. Requests to APIs have a few KiB.
+const MAX_GATHERED: u64 = 1024 * 1024;
 
 /// What a client is told when its CONNECT was allowed.
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
@@ -660,7 +665,11 @@ impl Session<'_> {
         let reusable = slot.as_mut().is_some_and(|u| u.target == *target && u.reader.is_quiet());
         let known = slot.as_ref().filter(|_| reusable).map(|u| [u.address]);
         let known = known.as_ref().map(|k| &k[..]);
-        let content = [head.method.as_bytes(), path.as_bytes(), &head.fields];
+        let content = [
+            (Place::Url, head.method.as_bytes()),
+            (Place::Url, path.as_bytes()),
+            (Place::Headers, &head.fields),
+        ];
         let admitted = self
             .proxy
             .judge(self.connection, identity, target, how, known, &content)
@@ -689,21 +698,68 @@ impl Session<'_> {
         let limits = self.proxy.policy().limits.clone();
         let meter = admitted.meter;
         upstream.meter.clone_from(&meter);
+        let secrets = self.proxy.secrets();
+        let bound = secrets.bound(identity, &target.host, tls);
+        let mut carries = admitted.carries;
+        carries.extend(bound.carries(Place::Body));
+        let swapped = if bound.is_empty() { None } else { bound.body(&head.fields) };
         let mut filter = (head.framing != Framing::None).then(|| Outgoing {
-            scan: BodyScanner::new(self.proxy.scanner(), admitted.carries),
+            scan: BodyScanner::new(self.proxy.scanner(), carries),
             meter: meter.clone(),
+            replace: swapped.clone().map(Replacer::new),
         });
         let over_budget = |over| match &meter {
             Some(meter) => meter.refusal(identity, over),
             None => Refusal::new(Cause::Budget, "the budget is spent"),
         };
-        let request = request_head(head, target, path, tls);
+        let outgoing_path = bound.url(path);
+        let outgoing_fields =
+            if bound.is_empty() { head.fields.clone() } else { bound.fields(&head.fields) };
+        let mut sent =
+            Sent { path: &outgoing_path, fields: &outgoing_fields, framing: head.framing, tls };
+        let mut from = head.framing;
+        let mut whole = Vec::new();
+        let mut early = None;
+        // With another text in it the body has another length: a short one is gathered to know
+        // it, a long one goes in chunks, which not every server takes.
+        match (&swapped, head.framing, filter.as_mut()) {
+            (Some(_), Framing::Length(n), Some(filter)) if n <= MAX_GATHERED => {
+                let idle = Duration::from_secs(limits.tunnel_idle_seconds);
+                let gathered =
+                    relay_body(reader, &mut whole, Vec::new(), from, false, Some(filter), idle);
+                early = gathered.await.err();
+                from = Framing::None;
+                sent.framing = Framing::Length(whole.len() as u64);
+            }
+            (Some(_), Framing::Length(_), _) => sent.framing = Framing::Chunked,
+            _ => {}
+        }
+        let mut request = request_head(head, target, &sent);
+        request.append(&mut whole);
         if let Some(Err(over)) = meter.as_ref().map(|meter| meter.spend(request.len())) {
             return Err(refused(over_budget(over)));
         }
         let filter = filter.as_mut().map(|filter| -> &mut dyn Filter { filter });
-        let (outcome, answered) =
-            exchange(reader, writer, &mut upstream, head, request, filter, &limits).await;
+        let redact = bound.answer();
+        let (outcome, answered) = match early {
+            Some(error) => (Outcome::of_request(error), false),
+            None => {
+                let framing = (from, sent.framing);
+                let redact = redact.as_ref();
+                exchange(
+                    reader,
+                    writer,
+                    &mut upstream,
+                    head,
+                    request,
+                    framing,
+                    filter,
+                    redact,
+                    &limits,
+                )
+                .await
+            }
+        };
         match outcome {
             Outcome::Over(over) if !answered => {
                 let refusal = over_budget(over);
@@ -716,7 +772,7 @@ impl Session<'_> {
             }
             Outcome::Refused(refused) if !answered => {
                 let refusal = match refused {
-                    Refused::Found(finding) => content_refusal(&finding, target),
+                    Refused::Found(finding) => content_refusal(&finding, target, &secrets, tls),
                     Refused::Bomb => {
                         Refusal::new(Cause::Content, "the compressed body expands without measure")
                     }

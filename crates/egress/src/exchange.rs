@@ -4,10 +4,12 @@ use crate::budget::{Meter, Over};
 use crate::head::{Framing, RequestHead, parse_response, write_framing};
 use crate::host::Target;
 use crate::policy::Limits;
+use crate::replace::{Replacer, Table};
 use crate::scan::Refused;
 use crate::transport::{Receiver, Sender};
-use crate::wire::{Filter, Input, RelayError, relay_body};
+use crate::wire::{Filter, Input, Redact, RelayError, relay_body};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -47,6 +49,18 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
+impl Outcome {
+    /// The body of a request did not arrive, or must not go on.
+    pub(crate) fn of_request(error: RelayError) -> Self {
+        match error {
+            RelayError::From(e) => Self::Failed(format!("the request broke off: {e}")),
+            RelayError::To => Self::Failed("the destination closed the connection".into()),
+            RelayError::Refused(refused) => Self::Refused(refused),
+            RelayError::Over(over) => Self::Over(over),
+        }
+    }
+}
+
 /// Sends a request and passes the answer back. Also says whether a part of an answer has gone to
 /// the client.
 pub(crate) async fn exchange<R, W>(
@@ -55,7 +69,9 @@ pub(crate) async fn exchange<R, W>(
     upstream: &mut Upstream,
     head: &RequestHead,
     request: Vec<u8>,
+    (from, into): (Framing, Framing),
     filter: Option<&mut dyn Filter>,
+    redact: Option<&Arc<Table>>,
     limits: &Limits,
 ) -> (Outcome, bool)
 where
@@ -65,24 +81,16 @@ where
     let idle = Duration::from_secs(limits.tunnel_idle_seconds);
     let mut answered = false;
     let (server_reader, server_writer) = (&mut upstream.reader, &mut upstream.writer);
-    if head.framing == Framing::None {
+    if from == Framing::None {
         if send(server_writer, &request).await.is_err() {
             return (Outcome::Failed("the destination closed the connection".into()), false);
         }
-        let outcome = answer(server_reader, writer, head, limits, &mut answered).await;
+        let outcome = answer(server_reader, writer, head, redact, limits, &mut answered).await;
         return (outcome, answered);
     }
     let outcome = {
-        let upload = relay_body(
-            reader,
-            server_writer,
-            request,
-            head.framing,
-            chunked(head.framing),
-            filter,
-            idle,
-        );
-        let download = answer(server_reader, writer, head, limits, &mut answered);
+        let upload = relay_body(reader, server_writer, request, from, chunked(into), filter, idle);
+        let download = answer(server_reader, writer, head, redact, limits, &mut answered);
         tokio::pin!(upload, download);
         tokio::select! {
         uploaded = &mut upload => match uploaded {
@@ -92,9 +100,7 @@ where
                 Outcome::Failed(why) => Outcome::Failed(why),
                 _ => Outcome::Failed("answered before the request was complete".into()),
             },
-            Err(RelayError::From(e)) => Outcome::Failed(format!("the request broke off: {e}")),
-            Err(RelayError::Refused(refused)) => Outcome::Refused(refused),
-            Err(RelayError::Over(over)) => Outcome::Over(over),
+            Err(error) => Outcome::of_request(error),
         },
         early = &mut download => match early {
             Outcome::Failed(why) => Outcome::Failed(why),
@@ -110,18 +116,27 @@ fn chunked(framing: Framing) -> bool {
     framing == Framing::Chunked
 }
 
-pub(crate) fn request_head(head: &RequestHead, target: &Target, path: &str, tls: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(head.fields.len() + path.len() + 128);
+/// What goes out of a request: path and fields as they are sent, and how the body is delimited
+/// then.
+pub(crate) struct Sent<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) fields: &'a [u8],
+    pub(crate) framing: Framing,
+    pub(crate) tls: bool,
+}
+
+pub(crate) fn request_head(head: &RequestHead, target: &Target, sent: &Sent<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(sent.fields.len() + sent.path.len() + 128);
     out.extend_from_slice(head.method.as_bytes());
     out.push(b' ');
-    out.extend_from_slice(path.as_bytes());
+    out.extend_from_slice(sent.path.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-    let default = if tls { 443 } else { 80 };
+    let default = if sent.tls { 443 } else { 80 };
     let host = if target.port == default { target.host.to_string() } else { target.to_string() };
     out.extend_from_slice(host.as_bytes());
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(&head.fields);
-    write_framing(&mut out, head.framing);
+    out.extend_from_slice(sent.fields);
+    write_framing(&mut out, sent.framing);
     if head.websocket {
         out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
     }
@@ -140,6 +155,7 @@ async fn answer<R, W>(
     server: &mut Input<R>,
     writer: &mut W,
     request: &RequestHead,
+    redact: Option<&Arc<Table>>,
     limits: &Limits,
     answered: &mut bool,
 ) -> Outcome
@@ -170,7 +186,20 @@ where
             }
         };
         server.consume(head.len);
-        let mut out = head.fields;
+        let mut out = match redact {
+            Some(table) => table.replace(&head.fields),
+            None => head.fields,
+        };
+        if redact.is_some() && head.encoded && head.framing != Framing::None {
+            let why =
+                "its answer is compressed although it was asked not to, and could show a secret";
+            return Outcome::Failed(why.into());
+        }
+        // What takes the place of a secret has another length.
+        let framing = match (redact, head.framing) {
+            (None, framing) | (_, framing @ Framing::None) => framing,
+            _ => Framing::Chunked,
+        };
         if head.status == 101 {
             if !(request.websocket && head.websocket) {
                 return Outcome::Failed("it switched protocols without being asked".into());
@@ -186,8 +215,8 @@ where
         let http10 = !request.http11;
         if head.status >= 200 {
             // A client of HTTP/1.0 does not know chunks; the end of the connection ends its body.
-            if !(http10 && head.framing == Framing::Chunked) {
-                write_framing(&mut out, head.framing);
+            if !(http10 && framing == Framing::Chunked) {
+                write_framing(&mut out, framing);
             }
             if !keep {
                 out.extend_from_slice(b"Connection: close\r\n");
@@ -201,16 +230,10 @@ where
             }
             continue;
         }
-        let relayed = relay_body(
-            server,
-            writer,
-            out,
-            head.framing,
-            !http10 && chunked(head.framing),
-            None,
-            idle,
-        )
-        .await;
+        let mut filter = redact.map(|table| Redact(Replacer::new(Arc::clone(table))));
+        let filter = filter.as_mut().map(|filter| -> &mut dyn Filter { filter });
+        let encode = !http10 && chunked(framing);
+        let relayed = relay_body(server, writer, out, head.framing, encode, filter, idle).await;
         return match relayed {
             Ok(()) if keep && head.keep_alive && server.bytes().is_empty() => Outcome::Kept,
             Ok(()) if !keep => Outcome::Closed,

@@ -73,6 +73,8 @@ pub struct ResponseHead {
     pub keep_alive: bool,
     /// Whether the server agreed to speak WebSocket.
     pub websocket: bool,
+    /// Whether the body is compressed.
+    pub encoded: bool,
     /// Status line and end-to-end fields as they are forwarded, without framing.
     pub fields: Vec<u8>,
 }
@@ -261,6 +263,10 @@ pub fn parse_response(buffer: &[u8], method: &str) -> Result<Option<ResponseHead
         framing,
         keep_alive: http11 && !scan.close && framing != Framing::UntilClose,
         websocket: status == 101 && scan.upgrade_websocket,
+        encoded: response.headers.iter().any(|field| {
+            field.name.eq_ignore_ascii_case("content-encoding")
+                && !field.value.eq_ignore_ascii_case(b"identity")
+        }),
         fields: out,
     }))
 }

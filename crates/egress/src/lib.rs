@@ -5,7 +5,8 @@
 //! one of those is dialled; the event is on disk before a byte goes out.
 //!
 //! Pure, functions of values: [`address`], [`budget`], [`host`], [`identity`], [`rule`], [`policy`],
-//! [`refusal`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`resolve`], [`intercept`], [`proxy`], [`journal`].
+//! [`refusal`], [`replace`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`secret`],
+//! [`resolve`], [`intercept`], [`proxy`], [`journal`].
 
 pub mod address;
 pub mod budget;
@@ -25,9 +26,11 @@ pub mod policy;
 pub mod proxy;
 mod record;
 pub mod refusal;
+pub mod replace;
 pub mod resolve;
 pub mod rule;
 pub mod scan;
+pub mod secret;
 pub mod socks;
 mod transport;
 mod wire;

@@ -8,6 +8,7 @@ use crate::host::{Host, Target};
 use crate::identity::Identity;
 use crate::refusal::{Cause, Refusal};
 use crate::rule::{HostPattern, How, Mismatch, Protocol, Rule, RuleAction};
+use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -26,6 +27,9 @@ pub struct EgressPolicy {
     /// Clients of a shared listener.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<Client>,
+    /// Secrets that clients hold as placeholders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
     /// How TLS is opened where a rule says so.
     #[serde(default, skip_serializing_if = "Interception::is_default")]
     pub interception: Interception,
@@ -201,6 +205,19 @@ impl EgressPolicy {
             let entry = (hash, client.identity.clone());
             if clients.insert(client.user.clone(), entry).is_some() {
                 return Err(field(at("user"), format!("`{}` is there twice", client.user)));
+            }
+        }
+
+        let mut secrets = HashMap::new();
+        for (i, secret) in self.secrets.iter().enumerate() {
+            secret
+                .check()
+                .map_err(|(name, problem)| field(format!("secrets[{i}].{name}"), problem))?;
+            if let Some(other) = secrets.insert(secret.name.as_str(), i) {
+                return Err(field(
+                    format!("secrets[{i}].name"),
+                    format!("`{}` is the name of secrets[{other}] too", secret.name),
+                ));
             }
         }
 

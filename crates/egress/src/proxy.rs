@@ -15,6 +15,7 @@ use crate::refusal::{Cause, Refusal};
 use crate::resolve::Resolve;
 use crate::rule::{How, Protocol, Rule};
 use crate::scan::{Canary, Finding, Scanner, ScannerError};
+use crate::secret::{Place, Secrets};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use base64::Engine as _;
 use futures_util::future::join_all;
@@ -54,6 +55,9 @@ pub struct Proxy {
     counts: Mutex<HashMap<Arc<Identity>, usize>>,
     grants: Mutex<HashMap<String, Grant>>,
     scanner: ArcSwap<Scanner>,
+    /// What the scanner was given from outside.
+    canaries: Mutex<Vec<Canary>>,
+    secrets: ArcSwap<Secrets>,
     accounts: Accounts,
     /// Made when the first policy that needs it is loaded; its authority stays for the start.
     interception: ArcSwapOption<Interception>,
@@ -133,7 +137,12 @@ pub(crate) struct Admitted {
 }
 
 /// Tells what was found, never the thing itself.
-pub(crate) fn content_refusal(finding: &Finding, target: &Target) -> Refusal {
+pub(crate) fn content_refusal(
+    finding: &Finding,
+    target: &Target,
+    secrets: &Secrets,
+    tls: bool,
+) -> Refusal {
     let through = match finding.through.as_slice() {
         [] => String::new(),
         encodings => format!(" (in {})", encodings.join(" in ")),
@@ -142,6 +151,10 @@ pub(crate) fn content_refusal(finding: &Finding, target: &Target) -> Refusal {
         "the request to `{target}` carries a secret of the kind `{}`{through}",
         finding.kind
     );
+    if let Some((what, fix)) = secrets.refusal(&finding.kind, &target.host, tls) {
+        let why = format!("the request to `{target}` carries {what}{through}");
+        return Refusal::new(Cause::Content, why).fix(fix);
+    }
     let refusal = Refusal::new(Cause::Content, why);
     if finding.kind.starts_with("canary") {
         return refusal;
@@ -169,10 +182,8 @@ impl Proxy {
         log: Arc<dyn EventLog>,
     ) -> Result<Arc<Self>, PolicyError> {
         let (observed, observations) = mpsc::channel(MAX_WAITING);
-        let scanner = Scanner::new(&[]).map_err(|e| PolicyError::Field {
-            field: "(built-in scanner)".into(),
-            problem: e.to_string(),
-        })?;
+        let secrets = Secrets::load(&policy.secrets)?;
+        let scanner = scanner_for(&[], &secrets)?;
         let compiled = policy.compile()?;
         let interception = interception_for(&compiled, policy, None)?;
         Ok(Arc::new(Self {
@@ -185,6 +196,8 @@ impl Proxy {
             counts: Mutex::default(),
             grants: Mutex::default(),
             scanner: ArcSwap::from_pointee(scanner),
+            canaries: Mutex::default(),
+            secrets: ArcSwap::from_pointee(secrets),
             accounts: Accounts::default(),
             interception: ArcSwapOption::new(interception),
             next_id: AtomicU64::new(0),
@@ -289,10 +302,14 @@ impl Proxy {
     /// When the policy is wrong; the one in force stays.
     pub fn reload(&self, policy: &EgressPolicy) -> Result<(), PolicyError> {
         let compiled = Arc::new(policy.compile()?);
+        let secrets = Secrets::load(&policy.secrets)?;
+        let scanner = scanner_for(&lock(&self.canaries), &secrets)?;
         let authority = self.interception().map(|known| Arc::clone(known.authority()));
         if let Some(interception) = interception_for(&compiled, policy, authority)? {
             self.interception.store(Some(interception));
         }
+        self.scanner.store(Arc::new(scanner));
+        self.secrets.store(Arc::new(secrets));
         self.policy.store(Arc::clone(&compiled));
         let clients_gone = |identity: &Identity| {
             // A client that is no longer in the policy has no proof any more.
@@ -363,7 +380,11 @@ impl Proxy {
     /// # Errors
     /// When one is too short, or there are too many; the ones in force stay.
     pub fn canaries(&self, canaries: &[Canary]) -> Result<(), ScannerError> {
-        self.scanner.store(Arc::new(Scanner::new(canaries)?));
+        let mut kept = lock(&self.canaries);
+        let mut all = canaries.to_vec();
+        all.extend(self.secrets.load().canaries());
+        self.scanner.store(Arc::new(Scanner::new(&all)?));
+        *kept = canaries.to_vec();
         Ok(())
     }
 
@@ -393,6 +414,10 @@ impl Proxy {
             let why = format!("TLS to `{target}` did not begin within {} s", limit.as_secs());
             Err(Refusal::new(Cause::Unreachable, why))
         })
+    }
+
+    pub(crate) fn secrets(&self) -> Arc<Secrets> {
+        self.secrets.load_full()
     }
 
     pub(crate) fn scanner(&self) -> Arc<Scanner> {
@@ -502,13 +527,14 @@ impl Proxy {
         target: &Target,
         how: HeldHow,
         known: Option<&[IpAddr]>,
-        content: &[&[u8]],
+        content: &[(Place, &[u8])],
     ) -> Result<Admitted, Refusal> {
         self.check_gate()?;
         let policy = self.policy();
         let rule = policy.judge(identity, target, how.how())?;
         let admitted = (rule.name.clone(), rule.carries.clone());
-        self.scan(rule, target, content)?;
+        let tls = matches!(how, HeldHow::Request { tls: true, .. });
+        self.scan(rule, identity, target, tls, content)?;
         // Before the look-up: that goes out too. What a tunnel carries was counted with it.
         let meter = match how {
             HeldHow::Carries(_) => None,
@@ -544,13 +570,30 @@ impl Proxy {
         Ok(Admitted { rule, carries, addresses, meter })
     }
 
-    fn scan(&self, rule: &Rule, target: &Target, content: &[&[u8]]) -> Result<(), Refusal> {
+    fn scan(
+        &self,
+        rule: &Rule,
+        identity: &Identity,
+        target: &Target,
+        tls: bool,
+        content: &[(Place, &[u8])],
+    ) -> Result<(), Refusal> {
         let scanner = self.scanner.load();
-        let found = |part: &[u8]| scanner.scan(part, &rule.carries);
-        let in_name = target.host.name().and_then(|name| found(name.as_bytes()));
-        match in_name.or_else(|| content.iter().find_map(|part| found(part))) {
+        let secrets = self.secrets.load();
+        let bound = secrets.bound(identity, &target.host, tls);
+        let found = |(place, part): &(Place, &[u8])| {
+            if bound.is_empty() {
+                return scanner.scan(part, &rule.carries);
+            }
+            let mut carries = rule.carries.clone();
+            carries.extend(bound.carries(*place));
+            scanner.scan(part, &carries)
+        };
+        let name = target.host.name();
+        let in_name = name.and_then(|name| scanner.scan(name.as_bytes(), &rule.carries));
+        match in_name.or_else(|| content.iter().find_map(found)) {
             None => Ok(()),
-            Some(finding) => Err(content_refusal(&finding, target).rule(&rule.name)),
+            Some(finding) => Err(content_refusal(&finding, target, &secrets, tls).rule(&rule.name)),
         }
     }
 
@@ -664,6 +707,13 @@ impl Proxy {
             }
         });
     }
+}
+
+fn scanner_for(canaries: &[Canary], secrets: &Secrets) -> Result<Scanner, PolicyError> {
+    let mut all = canaries.to_vec();
+    all.extend(secrets.canaries());
+    Scanner::new(&all)
+        .map_err(|e| PolicyError::Field { field: "(scanner)".into(), problem: e.to_string() })
 }
 
 fn interception_for(

@@ -4,6 +4,7 @@
 use crate::budget::{Meter, Over};
 use crate::chunked::{ChunkError, Decoder, LAST_CHUNK, Step, chunk_head};
 use crate::head::Framing;
+use crate::replace::Replacer;
 use crate::scan::{BodyScanner, Refused};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -138,6 +139,8 @@ pub(crate) trait Filter: Send {
 pub(crate) struct Outgoing {
     pub(crate) scan: BodyScanner,
     pub(crate) meter: Option<Meter>,
+    /// Puts secrets in the place of their placeholders, once they were scanned.
+    pub(crate) replace: Option<Replacer>,
 }
 
 impl Filter for Outgoing {
@@ -145,11 +148,36 @@ impl Filter for Outgoing {
         if let Some(meter) = &self.meter {
             meter.spend(data.len()).map_err(RelayError::Over)?;
         }
-        Ok(self.scan.pass(data)?)
+        let scanned = self.scan.pass(data)?;
+        Ok(match &mut self.replace {
+            Some(replace) => replace.pass(&scanned),
+            None => scanned,
+        })
     }
 
     fn rest(&mut self) -> Result<Vec<u8>, RelayError> {
-        Ok(self.scan.rest())
+        let scanned = self.scan.rest();
+        Ok(match &mut self.replace {
+            Some(replace) => {
+                let mut out = replace.pass(&scanned);
+                out.extend(replace.rest());
+                out
+            }
+            None => scanned,
+        })
+    }
+}
+
+/// What an answer goes through where the destination knows secrets.
+pub(crate) struct Redact(pub(crate) Replacer);
+
+impl Filter for Redact {
+    fn pass(&mut self, data: &[u8]) -> Result<Vec<u8>, RelayError> {
+        Ok(self.0.pass(data))
+    }
+
+    fn rest(&mut self) -> Result<Vec<u8>, RelayError> {
+        Ok(self.0.rest())
     }
 }
 

@@ -108,7 +108,9 @@ impl Scanner {
                 }
                 Meaning::Canary(name) => Arc::clone(name),
             };
-            if !carries.iter().any(|c| c == "*" || **c == *kind) {
+            // `*` stands for kinds of credentials, not for what is bound to hosts of its own.
+            let bound = kind.starts_with("placeholder:") || kind.starts_with("secret:");
+            if !carries.iter().any(|c| (c == "*" && !bound) || **c == *kind) {
                 return Some(Finding { kind, through: through.clone() });
             }
         }

@@ -47,6 +47,8 @@ enum Command {
     Test(Test),
     /// Propose rules from what was refused.
     Learn(Learn),
+    /// Make a placeholder for a secret: what clients hold in its place.
+    Placeholder(Placeholder),
 }
 
 #[derive(clap::Args)]
@@ -97,6 +99,25 @@ struct Learn {
     log: PathBuf,
 }
 
+#[derive(clap::Args)]
+struct Placeholder {
+    /// Name of the secret: 1 to 32 of a-z, 0-9 and `-`.
+    name: String,
+}
+
+fn placeholder(args: &Placeholder) -> Result<ExitCode, Failure> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let name = &args.name;
+    if name.is_empty() || name.len() > 32 || !name.bytes().all(plain) {
+        return Err(format!("`{name}` is not a name: use 1 to 32 of a-z, 0-9 and `-`"));
+    }
+    let mut random = [0u8; 16];
+    getrandom::fill(&mut random).map_err(|e| e.to_string())?;
+    let digits: String = random.iter().map(|b| format!("{b:02x}")).collect();
+    say(&format!("swph_{name}_{digits}"));
+    Ok(ExitCode::SUCCESS)
+}
+
 fn zone(text: &str) -> Result<Zone, String> {
     match text {
         "gateway" => Ok(Zone::Gateway),
@@ -114,6 +135,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Command::Serve(args) => serve(args),
         Command::Test(args) => test(args),
         Command::Learn(args) => learn(args),
+        Command::Placeholder(args) => placeholder(args),
     };
     result.unwrap_or_else(|failure| {
         say_error(&failure);
