@@ -63,6 +63,7 @@ impl Outcome {
 
 /// Sends a request and passes the answer back. Also says whether a part of an answer has gone to
 /// the client.
+#[expect(clippy::too_many_arguments, reason = "the parts of one exchange, used once")]
 pub(crate) async fn exchange<R, W>(
     reader: &mut Input<R>,
     writer: &mut W,
