@@ -29,6 +29,12 @@ pub struct Mechanism {
     pub evidence: Vec<String>,
 }
 
+/// The mechanism that may be missing: the mounts hold the same.
+pub const LANDLOCK: &str = "landlock";
+
+/// The mechanism without which a run can use up the machine, but not get out.
+pub const LIMITS: &str = "limits";
+
 /// Where the tester's own program is seen inside its jail.
 const PROGRAM: &str = "/run/seawall/bin/seawall";
 
@@ -76,6 +82,12 @@ pub fn probe(scratch: &Path) -> Vec<Mechanism> {
             evidence: vec![reason],
         }],
     }
+}
+
+/// The names of all mechanisms that [`probe`] tells of when it could make a jail.
+#[must_use]
+pub fn mechanisms() -> std::collections::BTreeSet<&'static str> {
+    ATTEMPTS.iter().map(|attempt| attempt.mechanism).chain([LANDLOCK, LIMITS]).collect()
 }
 
 struct Seen {
@@ -157,7 +169,7 @@ fn landlock(abi: u32) -> Mechanism {
         ),
         _ => (Protection::Full, format!("ABI {abi}, every right of it handled")),
     };
-    Mechanism { name: "landlock".into(), protection, evidence: vec![text] }
+    Mechanism { name: LANDLOCK.into(), protection, evidence: vec![text] }
 }
 
 fn limits() -> Mechanism {
@@ -178,7 +190,7 @@ fn limits() -> Mechanism {
     } else {
         missing
     };
-    Mechanism { name: "limits".into(), protection, evidence }
+    Mechanism { name: LIMITS.into(), protection, evidence }
 }
 
 /// A temporary folder, removed when done.

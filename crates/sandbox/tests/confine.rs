@@ -55,6 +55,7 @@ const CASES: &[Case] = &[
     ("a ticket starts one run, once", tickets),
     ("a client that goes away takes its run along", client_gone),
     ("a client's files and environment do not get in", client_clean),
+    ("a host with less says what is off", lacking),
     ("nothing is left behind", leaks),
 ];
 
@@ -96,6 +97,9 @@ fn main() -> ExitCode {
     }
     if args.get(1).is_some_and(|a| a == "own") {
         return own(Path::new(&args[2]));
+    }
+    if args.get(1).is_some_and(|a| a == "lacking") {
+        return probe_without(&args[2]);
     }
     if args.iter().any(|a| a == "--list") {
         for (name, _) in CASES {
@@ -742,6 +746,87 @@ fn client_clean(world: &World) {
     let file = File::create(world.dir.join("out")).unwrap();
     let status = client(world, &served, &ticket).stdout(file).status().unwrap();
     assert_eq!(status.code(), Some(125));
+}
+
+/// Refuses calls to this process and all that it starts, as a kernel that lacks them would, and
+/// prints what the self-test says then.
+fn probe_without(what: &str) -> ExitCode {
+    use seccompiler::{
+        SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    };
+    let new_user = u64::try_from(libc::CLONE_NEWUSER).unwrap();
+    let flag = || {
+        let op = SeccompCmpOp::MaskedEq(new_user);
+        let asks = SeccompCondition::new(0, SeccompCmpArgLen::Qword, op, new_user).unwrap();
+        vec![SeccompRule::new(vec![asks]).unwrap()]
+    };
+    let refused = match what {
+        "landlock" => {
+            Some(([(libc::SYS_landlock_create_ruleset, Vec::new())].into(), libc::ENOSYS))
+        }
+        "user namespaces" => {
+            Some(([(libc::SYS_clone, flag()), (libc::SYS_unshare, flag())].into(), libc::EPERM))
+        }
+        _ => None,
+    };
+    if let Some((rules, errno)) = refused {
+        let errno = SeccompAction::Errno(u32::try_from(errno).unwrap());
+        let arch = std::env::consts::ARCH.try_into().unwrap();
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, errno, arch).unwrap();
+        let program: seccompiler::BpfProgram = filter.try_into().unwrap();
+        seccompiler::apply_filter(&program).unwrap();
+    }
+    for mechanism in seawall_sandbox::probe(&std::env::temp_dir()) {
+        println!(
+            "{}: {:?}: {}",
+            mechanism.name,
+            mechanism.protection,
+            mechanism.evidence.join("; ")
+        );
+    }
+    ExitCode::SUCCESS
+}
+
+fn lacking(world: &World) {
+    let probe = |what: &str| {
+        let output = Command::new(&world.exe).args(["lacking", what]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let less = |lines: &[String]| {
+        let other = |line: &&String| !line.contains(": Full: ") && !line.starts_with("limits: ");
+        lines.iter().filter(other).cloned().collect::<Vec<_>>()
+    };
+    assert!(less(&probe("nothing")).is_empty());
+    // Everything else holds without it.
+    let lines = probe("landlock");
+    assert_eq!(
+        less(&lines),
+        ["landlock: None: this kernel has none; the mounts hold alone"],
+        "{lines:#?}"
+    );
+    assert!(lines.len() > 8, "{lines:#?}");
+    let lines = probe("user namespaces");
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(
+        lines[0].starts_with("jail: None: ")
+            && lines[0].contains("namespace")
+            && lines[0].contains("user.max_user_namespaces"),
+        "{lines:#?}"
+    );
+    if !world.root {
+        // An ordinary user may or may not have control groups; what is off is said by name.
+        let lines = probe("nothing");
+        let limits = lines.iter().find(|line| line.starts_with("limits: ")).unwrap();
+        let off = limits.matches("no limit on ").count();
+        let word = match off {
+            0 => "Full",
+            1 | 2 => "Partial",
+            _ => "None",
+        };
+        assert!(limits.contains(word), "{limits}");
+    }
 }
 
 fn leaks(world: &World) {

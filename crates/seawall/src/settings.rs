@@ -1,7 +1,9 @@
 //! `seawall.toml`: what the operator sets. Every key has an effect; an unknown one is an error.
 
+use seawall_model::Protection;
 use seawall_policy::PolicyFile;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The file's content. Everything has a default, so that an empty or missing file is valid.
@@ -14,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) guard: Guard,
     /// Tool runs.
     pub(crate) runs: Runs,
+    /// What the kernel of this host must hold.
+    pub(crate) sandbox: Sandbox,
     /// Settings of the engine. This and the next two are read by the policy crate, from
     /// [`Self::policy_files`]; here they only have to be known.
     pub(crate) policy: toml::Table,
@@ -117,6 +121,28 @@ pub(crate) enum RunNetwork {
     Egress,
 }
 
+/// `[sandbox]`. Read when `up` starts.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Sandbox {
+    /// What mechanisms must be at least, where that is more than the default.
+    pub(crate) require: BTreeMap<String, Protection>,
+    /// Mechanisms that may be less for a time.
+    pub(crate) r#override: Vec<Override>,
+}
+
+/// `[[sandbox.override]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Override {
+    /// Which.
+    pub(crate) mechanism: String,
+    /// When it ends.
+    pub(crate) until: jiff::Timestamp,
+    /// Why, for the log and `status`.
+    pub(crate) reason: String,
+}
+
 impl Settings {
     /// Reads the file; a missing one is the default.
     pub(crate) fn load(path: &Path) -> Result<Self, String> {
@@ -153,6 +179,22 @@ impl Settings {
         between("guard.heartbeat_ms", self.guard.heartbeat_ms, 100, 60_000)?;
         between("gateway.start_timeout_s", self.gateway.start_timeout_s, 5, 900)?;
         between("gateway.stop_timeout_s", self.gateway.stop_timeout_s, 1, 300)?;
+        let known = seawall_sandbox::probe::mechanisms();
+        let named = self.sandbox.r#override.iter().map(|o| &o.mechanism);
+        for name in self.sandbox.require.keys().chain(named) {
+            if !known.contains(name.as_str()) {
+                let known = known.iter().copied().collect::<Vec<_>>().join(", ");
+                return Err(format!("[sandbox]: no such mechanism: `{name}`; there are {known}"));
+            }
+        }
+        for over in &self.sandbox.r#override {
+            if over.reason.trim().is_empty() || over.reason.len() > 200 {
+                return Err(format!(
+                    "[[sandbox.override]] of `{}`: the reason has 1 to 200 bytes",
+                    over.mechanism
+                ));
+            }
+        }
         for path in self.gateway.read_only.iter().chain(&self.gateway.read_write) {
             if !path.is_absolute() {
                 return Err(format!("`{}` is not an absolute path", path.display()));
@@ -203,5 +245,15 @@ mod tests {
         assert!(error.contains("deadline") && error.contains("seawall.toml"), "{error}");
         assert!(load("[guard]\ndeadline_ms = 5\n").unwrap_err().contains("between 50 and 10000"));
         assert!(load("[gateway]\nread_only = [\"x\"]\n").unwrap_err().contains("absolute"));
+        let error = load("[sandbox.require]\nlandlok = \"full\"\n").unwrap_err();
+        assert!(error.contains("landlok") && error.contains("seccomp"), "{error}");
+        let over = |until: &str, reason: &str| {
+            load(&format!(
+                "[[sandbox.override]]\nmechanism = \"landlock\"\nuntil = \"{until}\"\nreason = \"{reason}\"\n"
+            ))
+        };
+        assert!(over("2027-01-01T00:00:00Z", "old kernel").is_ok());
+        assert!(over("2027-01-01T00:00:00Z", " ").unwrap_err().contains("reason"));
+        assert!(over("soon", "x").unwrap_err().contains("until"));
     }
 }

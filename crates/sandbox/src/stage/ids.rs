@@ -132,5 +132,5 @@ fn user_namespace(inside: Owner, outside: Owner) -> Result<OwnedFd, StageError> 
         let file = std::fs::File::open(&path).step_on("open", &path)?;
         sys::raise(file.into(), super::ABOVE).step_on("open", &path)
     })
-    .step("make a user namespace")?
+    .map_err(|e| StageError::new("make a user namespace", e).hint(super::NO_NAMESPACES))?
 }

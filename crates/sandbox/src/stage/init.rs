@@ -106,12 +106,12 @@ fn start(context: &Context<'_>, serving: Serving) -> Result<i32, StageError> {
         return Ok(FAILED);
     }
     let pidfd = sys::pidfd(program).step("start the program")?;
-    let facts = Facts {
-        landlock: payload::abi().0,
-        seccomp: 1,
-        own_id: context.ids.privileged(),
-        missing: context.missing.clone(),
-    };
+    let landlock = payload::abi().0;
+    let mut missing = context.missing.clone();
+    if landlock == 0 {
+        missing.push("no Landlock in this kernel: the mounts hold alone".into());
+    }
+    let facts = Facts { landlock, seccomp: 1, own_id: context.ids.privileged(), missing };
     wire::report(context.control.as_fd(), &Report::Started { facts }, Some(&pidfd))
         .step("report the start")?;
     // The program has its own; those of the launcher would keep pipes open.

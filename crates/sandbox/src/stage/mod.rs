@@ -42,6 +42,11 @@ const FIRST_INHERITED: i32 = 5;
 /// Own descriptors live above those that a program may inherit.
 pub(crate) const ABOVE: i32 = 128;
 
+/// What to look at where namespaces are refused.
+pub(crate) const NO_NAMESPACES: &str = "this host may forbid user namespaces to ordinary users: see \
+    user.max_user_namespaces, kernel.unprivileged_userns_clone and \
+    kernel.apparmor_restrict_unprivileged_userns, or a container's seccomp profile";
+
 /// Exit code of a stage that could not do its work; the reason went over the control socket.
 pub(crate) const FAILED: i32 = 125;
 
@@ -240,11 +245,7 @@ fn fork_init(
             sys::exit_now(init(theirs));
         }
         Ok(Forked::Parent(pid)) => Ok((ours, pid)),
-        Err(error) => Err(StageError::new("make namespaces", error).hint(
-            "this host may forbid user namespaces to ordinary users: see user.max_user_namespaces, \
-             kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns, \
-             or a container's seccomp profile",
-        )),
+        Err(error) => Err(StageError::new("make namespaces", error).hint(NO_NAMESPACES)),
     }
 }
 

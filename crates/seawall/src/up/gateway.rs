@@ -6,7 +6,6 @@ use crate::daemon::protocol::GatewayUp;
 use crate::deploy::Runtime;
 use crate::render::Facts;
 use crate::settings::Settings;
-use seawall_model::{Plane, PlaneStatus, Protection};
 use seawall_sandbox::plan::{GatewayPlan, gateway_plan};
 use seawall_sandbox::spec::Listener;
 use seawall_sandbox::{Jail, JailIo, JailSpec, SocketFactory};
@@ -261,38 +260,8 @@ fn hold_programs(
 /// rendered configuration.
 pub(crate) fn check_thoroughly(prepared: &Prepared) -> Result<(), String> {
     check(prepared)?;
-    probe(&std::env::temp_dir())?;
+    super::kernel::probe(&std::env::temp_dir(), &prepared.settings.sandbox)?;
     validate_once(prepared)
-}
-
-/// Tries the known ways out of a throw-away jail. Without namespaces nothing can be held, and
-/// nothing is started.
-pub(super) fn probe(scratch: &Path) -> Result<PlaneStatus, String> {
-    let mechanisms = seawall_sandbox::probe::probe(scratch);
-    let worst =
-        mechanisms.iter().map(|mechanism| mechanism.protection).min().unwrap_or(Protection::None);
-    let line = |mechanism: &seawall_sandbox::probe::Mechanism| {
-        let seen = mechanism.evidence.first().map(String::as_str).unwrap_or_default();
-        format!("{}: {}", mechanism.name, seen)
-    };
-    let mut evidence: Vec<String> =
-        mechanisms.iter().filter(|m| m.protection != Protection::Full).map(line).collect();
-    // Limits need control groups that an ordinary user is often not given: without them a run can
-    // use up the machine, but not get out. Everything else has to be there.
-    let hole = mechanisms.iter().any(|m| m.protection == Protection::None && m.name != "limits");
-    if hole || mechanisms.is_empty() {
-        return Err(format!(
-            "this host cannot confine the gateway: {}; see `seawall sandbox probe`",
-            evidence.join("; ")
-        ));
-    }
-    let held: Vec<&str> = mechanisms
-        .iter()
-        .filter(|m| m.protection == Protection::Full)
-        .map(|m| m.name.as_str())
-        .collect();
-    evidence.push(format!("tried and held at start: {}", held.join(", ")));
-    Ok(PlaneStatus { plane: Plane::Kernel, protection: worst.max(Protection::Partial), evidence })
 }
 
 /// Checks a plan for other facts and settings.

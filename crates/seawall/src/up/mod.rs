@@ -8,6 +8,7 @@ mod appeared;
 mod control;
 mod gateway;
 mod guard;
+mod kernel;
 mod launcher;
 mod output;
 mod prepare;
@@ -61,7 +62,7 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
     let door = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|e| {
         format!("port {port} is taken ({e}); stop what listens there (`ss -tlnp`), or set another `gateway.port`")
     })?;
-    let kernel = gateway::probe(&std::env::temp_dir())?;
+    let kernel = kernel::probe(&std::env::temp_dir(), &prepared.settings.sandbox)?;
     gateway::validate_once(&prepared)?;
     prepared.home.create()?;
     let _lock = take_lock(&prepared.home.lock())?;
@@ -90,7 +91,11 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
     let sockets = Sockets { plugin, door };
     let mut guard = GuardProcess::start(&prepared.home, &sockets, GUARD_READY_WITHIN).await?;
     say(&format!("guard ready after {} ms", began.elapsed().as_millis()));
-    let mut state = State::new(prepared, snapshots, kernel);
+    for event in kernel.events() {
+        say(&event.summary);
+        guard.tell(&ToGuard::Note(event)).await;
+    }
+    let mut state = State::new(prepared, snapshots, kernel.status.clone());
     let mut gateway = Some(state.start_gateway()?);
     if let Some(gateway) = &gateway {
         guard.gateway_up(gateway).await;
@@ -116,6 +121,7 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
         };
         tokio::select! {
             _ = terminate.recv() => break Ok(()),
+            why = kernel.lapsed() => break Err(why),
             _ = interrupt.recv() => break Ok(()),
             message = guard.recv() => match message {
                 Some(FromGuard::Alive { boot }) if boot == state.boots => {
