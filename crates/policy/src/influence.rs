@@ -214,6 +214,9 @@ pub fn payload(
                 | Role::Argv
                 | Role::Recipient
                 | Role::Object
+                | Role::Session
+                | Role::Channel
+                | Role::Setting
         ) {
             continue;
         }

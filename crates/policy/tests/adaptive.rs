@@ -101,6 +101,9 @@ fn carriers(to: &str, text: &str) -> Vec<(&'static str, Value)> {
         ),
         ("sessions_send", json!({"sessionKey": to, "message": text})),
         ("web_search", json!({"query": text})),
+        ("web_search", json!({"query": "x", "country": text})),
+        ("message", json!({"action": "set-presence", "activityState": text})),
+        ("sessions_send", json!({"label": text, "message": "x"})),
         ("web_fetch", json!({"url": format!("https://docs.example.com/?q={text}")})),
         (
             "web_fetch",
