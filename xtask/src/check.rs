@@ -44,6 +44,7 @@ const STEPS: &[(&str, Step)] = &[
     ("deny", deny),
     ("tests", tests),
     ("plugin-gateway", plugin_gateway),
+    ("harden-gateway", harden_gateway),
     ("tour-bare", tour_bare),
     ("tour-seawall", tour_seawall),
     ("crash-storm", crash_storm),
@@ -146,6 +147,17 @@ fn plugin_gateway(_: &Args) -> Result<Count, String> {
     // selection of packages would compile most dependencies once more.
     setup::step(&mut cargo(&["test", "--quiet", "--locked", "--workspace", "--no-run"]))?;
     counted(&mut npm(&["run", "--silent", "test:gateway"]), node_line)
+}
+
+/// A hardened deployment's gateway for each profile, and the audit beside OpenClaw's own on every
+/// recorded deployment: minutes, so no part of the tests.
+fn harden_gateway(_: &Args) -> Result<Count, String> {
+    let mut command = cargo(&["test", "--locked", "--workspace"]);
+    command.args(["--test", "harden_gateway", "--test", "audit_openclaw", "--", "--ignored"]);
+    // Two starts beside each other on two cores take as long as one after the other. Recording
+    // changes files.
+    command.args(["--test-threads=1", "--skip", "record"]);
+    counted(&mut command, rust_line)
 }
 
 /// `cargo deny` without advisories, which are not to be had offline: bans, licences, sources.

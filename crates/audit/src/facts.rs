@@ -65,6 +65,9 @@ pub struct Facts {
     pub place: Place,
     /// OpenClaw's configuration, includes merged, environment references as they stand.
     pub config: Fact<Config>,
+    /// Why the configuration cannot be used, when its content is the reason. One that may not be
+    /// read is unknown only.
+    pub broken: Option<String>,
     /// The installed OpenClaw.
     pub install: Fact<Install>,
     /// What OpenClaw's state database holds. `None`: there is no database yet.

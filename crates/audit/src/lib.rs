@@ -11,10 +11,12 @@ pub mod finding;
 pub mod harden;
 mod openclaw;
 pub mod packet;
+mod references;
 pub mod registry;
 pub mod report;
 
 pub use facts::{Fact, Facts};
 pub use finding::{Disposition, Finding, Fix, Status, Step};
+pub use references::reference;
 pub use registry::{Audience, Check, audit, check, checks};
 pub use report::Report;

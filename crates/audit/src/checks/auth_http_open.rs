@@ -16,7 +16,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(1),
     atlas: &["AML.T0049"],
     attack: &["T1190"],
-    cis: &["CIS Controls v8 6.3"],
+    cis: &[],
     why: "A page in a browser on this machine, or any local program, can call them.",
     openclaw: &["gateway.http.no_auth"],
     run,

@@ -16,7 +16,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(1),
     atlas: &["AML.T0049", "AML.T0012"],
     attack: &["T1190", "T1078"],
-    cis: &["CIS Controls v8 6.3"],
+    cis: &[],
     why: "Whoever reaches the port has every right of the operator: read files, run commands, send messages.",
     openclaw: &["gateway.bind_no_auth", "gateway.loopback_no_auth"],
     run,

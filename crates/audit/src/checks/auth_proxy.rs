@@ -14,7 +14,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(1),
     atlas: &["AML.T0012"],
     attack: &["T1078", "T1090"],
-    cis: &["CIS Controls v8 6.3"],
+    cis: &[],
     why: "Whoever reaches the gateway from an address of the proxy writes the identity header himself.",
     openclaw: &["gateway.trusted_proxy_auth", "gateway.trusted_proxy_no_allowlist", "gateway.trusted_proxy_allow_loopback"],
     run,

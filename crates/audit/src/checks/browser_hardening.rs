@@ -14,7 +14,7 @@ pub(super) static CHECK: Check = Check {
     item: None,
     atlas: &["AML.T0053"],
     attack: &["T1185", "T1176"],
-    cis: &["CIS Controls v8 9.1"],
+    cis: &[],
     why: "A page breaks out, or the model reads your own logged-in sessions.",
     openclaw: &[],
     run,

@@ -16,7 +16,7 @@ pub(super) static CHECK: Check = Check {
     audience: Audience::Personal,
     item: Some(8),
     atlas: &["AML.T0012"],
-    attack: &["T1036", "T1656"],
+    attack: &["T1036", "T1684.001"],
     cis: &["CIS Controls v8 6.1"],
     why: "Who takes over or imitates the name is let in; in most channels such an entry lets nobody in.",
     openclaw: &["channels.*"],

@@ -15,7 +15,7 @@ pub(super) static CHECK: Check = Check {
     audience: Audience::Personal,
     item: None,
     atlas: &["AML.T0081"],
-    attack: &["T1562.001"],
+    attack: &["T1685"],
     cis: &["CIS Controls v8 4.1"],
     why: "Each was made for a short test; left on, it takes a protection away.",
     openclaw: &["config.insecure_or_dangerous_flags"],

@@ -13,7 +13,7 @@ pub(super) static CHECK: Check = Check {
     audience: Audience::Team,
     item: None,
     atlas: &[],
-    attack: &["T1562"],
+    attack: &["T1685"],
     cis: &[],
     why: "What is silenced once is forgotten; the risk stays.",
     openclaw: &["security.audit.suppressions.active"],

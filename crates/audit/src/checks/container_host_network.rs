@@ -15,7 +15,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(7),
     atlas: &[],
     attack: &["T1611"],
-    cis: &["CIS Docker Benchmark v1.6 5.9"],
+    cis: &["CIS Docker Benchmark v1.6 5.10"],
     why: "It reaches everything on the host's loopback, and listens there.",
     openclaw: &[],
     run,

@@ -17,7 +17,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(7),
     atlas: &[],
     attack: &["T1552.001", "T1611"],
-    cis: &["CIS Docker Benchmark v1.6 5.5"],
+    cis: &["CIS Docker Benchmark v1.6 5.6"],
     why: "The agent reads the keys, or starts containers of its own as root.",
     openclaw: &[],
     run,

@@ -15,7 +15,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(7),
     atlas: &[],
     attack: &["T1611"],
-    cis: &["CIS Docker Benchmark v1.6 5.4"],
+    cis: &["CIS Docker Benchmark v1.6 5.5"],
     why: "It is the host, with another name.",
     openclaw: &[],
     run,

@@ -15,7 +15,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(7),
     atlas: &[],
     attack: &["T1548.001"],
-    cis: &["CIS Docker Benchmark v1.6 5.25"],
+    cis: &["CIS Docker Benchmark v1.6 5.26"],
     why: "A setuid program makes root of a plain user.",
     openclaw: &[],
     run,

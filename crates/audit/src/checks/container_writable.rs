@@ -15,7 +15,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(7),
     atlas: &[],
     attack: &["T1554"],
-    cis: &["CIS Docker Benchmark v1.6 5.12"],
+    cis: &["CIS Docker Benchmark v1.6 5.13"],
     why: "A skill changes the program, and the change stays.",
     openclaw: &[],
     run,

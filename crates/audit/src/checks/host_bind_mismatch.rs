@@ -14,7 +14,7 @@ pub(super) static CHECK: Check = Check {
     audience: Audience::Personal,
     item: Some(1),
     atlas: &[],
-    attack: &["T1562"],
+    attack: &["T1685"],
     cis: &["CIS Controls v8 4.1"],
     why: "Somebody changed one of the two, or another program has the port.",
     openclaw: &[],

@@ -14,7 +14,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(5),
     atlas: &[],
     attack: &["T1005"],
-    cis: &["CIS Controls v8 3.6"],
+    cis: &["CIS Controls v8 3.11"],
     why: "A stolen disk, or a copy of a virtual one, has every token and transcript.",
     openclaw: &[],
     run,

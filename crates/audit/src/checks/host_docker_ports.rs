@@ -14,7 +14,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(2),
     atlas: &[],
     attack: &["T1190", "T1610"],
-    cis: &["CIS Docker Benchmark v1.6 5.13"],
+    cis: &["CIS Docker Benchmark v1.6 5.14"],
     why: "Docker's own rules come first: ufw shows the port closed, and it is open.",
     openclaw: &[],
     run,

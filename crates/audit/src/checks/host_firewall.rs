@@ -15,7 +15,7 @@ pub(super) static CHECK: Check = Check {
     audience: Audience::Personal,
     item: Some(2),
     atlas: &[],
-    attack: &["T1190", "T1562.004"],
+    attack: &["T1190", "T1686"],
     cis: &["CIS Controls v8 4.4"],
     why: "Any program that starts to listen is on the network at once.",
     openclaw: &[],

@@ -13,7 +13,7 @@ pub(super) static CHECK: Check = Check {
     audience: Audience::Personal,
     item: Some(10),
     atlas: &[],
-    attack: &["T1562.008"],
+    attack: &["T1685"],
     cis: &["CIS Controls v8 8.2"],
     why: "After an incident there is nothing to look at.",
     openclaw: &[],

@@ -34,7 +34,9 @@ checks! {
     channels_names
     channels_open_tools
     channels_shared_session
+    config_broken
     config_dangerous_flags
+    config_newer
     config_roster
     config_suppressions
     config_unknown_key

@@ -14,7 +14,7 @@ pub(super) static CHECK: Check = Check {
     audience: Audience::Personal,
     item: Some(11),
     atlas: &["AML.T0053"],
-    attack: &["T1562"],
+    attack: &["T1685"],
     cis: &["CIS Controls v8 13.1"],
     why: "A hijacked agent works for weeks before anybody notices.",
     openclaw: &[],

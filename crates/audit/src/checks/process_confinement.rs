@@ -14,7 +14,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(7),
     atlas: &[],
     attack: &["T1611"],
-    cis: &["CIS Controls v8 16.8"],
+    cis: &[],
     why: "A flaw in one plugin reaches everything that the user reaches.",
     openclaw: &[],
     run,

@@ -17,7 +17,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(7),
     atlas: &["AML.T0053"],
     attack: &["T1611", "T1552.001"],
-    cis: &["CIS Docker Benchmark v1.6 5.5"],
+    cis: &["CIS Docker Benchmark v1.6 5.6"],
     why: "With Docker's socket, system folders or key folders inside, the sandbox is no boundary.",
     openclaw: &["sandbox.bind_mount_non_absolute", "sandbox.dangerous_bind_mount"],
     run,

@@ -16,7 +16,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(6),
     atlas: &[],
     attack: &["T1611"],
-    cis: &["CIS Docker Benchmark v1.6 5.21"],
+    cis: &["CIS Docker Benchmark v1.6 5.22"],
     why: "Without seccomp or AppArmor, many more kernel calls can be tried for a way out.",
     openclaw: &["sandbox.dangerous_seccomp_profile", "sandbox.dangerous_apparmor_profile"],
     run,

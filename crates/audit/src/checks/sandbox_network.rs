@@ -16,7 +16,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(6),
     atlas: &["AML.T0086"],
     attack: &["T1611", "T1048"],
-    cis: &["CIS Docker Benchmark v1.6 5.9"],
+    cis: &["CIS Docker Benchmark v1.6 5.10"],
     why: "It reaches the gateway's port, databases and metadata services as the host does.",
     openclaw: &["sandbox.dangerous_network_mode"],
     run,

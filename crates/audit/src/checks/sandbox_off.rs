@@ -16,7 +16,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(6),
     atlas: &["AML.T0053"],
     attack: &["T1611"],
-    cis: &["CIS Controls v8 16.8"],
+    cis: &[],
     why: "A command that should not have run has the whole account of the gateway's user.",
     openclaw: &[],
     run,
@@ -33,7 +33,8 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
         let hit = out.hit(path.join("."), format!("`{mode}` for {}", scope.id.unwrap_or("the default agent")));
         // The main session is the operator's own: the guide asks for the others only.
         let hit = if mode == "non-main" { hit.severity(Level::Low).title("the main session's tools run on this host") } else { hit };
-        hit.fix(Fix::risky("run tools of other sessions in a container without network", "tasks that need the host or the network").set_at(path, Some("non-main".into())));
+        let (what, wanted) = if mode == "non-main" { ("run the main session's tools in a container too", "all") } else { ("run tools of other sessions in a container without network", "non-main") };
+        hit.fix(Fix::risky(what, "tasks that need the host or the network").set_at(path, Some(wanted.into())));
     }
 }
 
@@ -53,7 +54,10 @@ mod tests {
             assert_eq!(check(&CHECK, &given::config(good)), vec![]);
         }
         let half = json!({"agents":{"defaults":{"sandbox":{"mode":"non-main"}}}});
-        assert_eq!(check(&CHECK, &given::config(half))[0].severity, Level::Low);
+        let found = check(&CHECK, &given::config(half));
+        assert_eq!(found[0].severity, Level::Low);
+        // A fix that sets what is there already would never end.
+        assert!(format!("{:?}", found[0].fix).contains("all"), "{found:?}");
     }
 
 }

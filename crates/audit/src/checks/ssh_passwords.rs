@@ -14,7 +14,7 @@ pub(super) static CHECK: Check = Check {
     item: Some(3),
     atlas: &[],
     attack: &["T1021.004", "T1110"],
-    cis: &["CIS Controls v8 6.3"],
+    cis: &["CIS Controls v8 4.6"],
     why: "Machines on the internet try millions of passwords.",
     openclaw: &[],
     run,

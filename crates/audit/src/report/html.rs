@@ -9,7 +9,7 @@ use std::fmt::Write;
 const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+h1 { font-size: 1.6rem; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid var(--line); }
 code, pre { font: 13px/1.5 ui-monospace, monospace; overflow-wrap: anywhere; white-space: pre-wrap; }
@@ -19,7 +19,13 @@ pre { background: var(--soft); padding: .5rem .7rem; margin: .4rem 0; border-rad
 .low { background: #0a5fb4; } .yes { background: #1a7f37; } .no { background: #a40e26; }
 details { border: 1px solid var(--line); border-radius: 6px; padding: .5rem .8rem; margin: .5rem 0; }
 summary { cursor: pointer; } .soft { opacity: .75; font-size: .9rem; }
-@media print { details { break-inside: avoid; } details > * { display: block; } }
+td:empty { padding: 0; }
+@media (max-width: 40rem) {
+  thead { display: none; } td { border: 0; overflow-wrap: anywhere; }
+  tr { display: grid; grid-template-columns: 6.5rem 1fr; border-bottom: 1px solid var(--line); }
+  td:nth-child(3) { grid-column: 2; padding-top: 0; }
+}
+@media print { details { break-inside: avoid; } details::details-content { content-visibility: visible; } }
 ";
 
 pub(super) fn render(report: &Report, title: &str) -> String {
@@ -83,13 +89,16 @@ fn section(out: &mut String, title: &str, findings: &[&Finding]) {
         let class = if finding.status == Status::Fail { word(finding.severity) } else { "unknown" };
         let _ = writeln!(
             out,
-            "<details><summary><span class=\"badge {class}\">{class}</span> {} <span class=\"soft\"><code>{}</code></span></summary>",
+            "<details><summary><span class=\"badge {class}\">{class}</span> {} <span class=\"soft\"><code>{}</code>{}</span></summary>",
             escape(&finding.title),
-            escape(&finding.id)
+            escape(&finding.id),
+            // Several findings of one check differ in this alone.
+            if finding.location.is_empty() {
+                String::new()
+            } else {
+                format!(" at <code>{}</code>", escape(&finding.location))
+            }
         );
-        if !finding.location.is_empty() {
-            let _ = writeln!(out, "<p><code>{}</code></p>", escape(&finding.location));
-        }
         let _ = writeln!(out, "<p>{}</p>", escape(&finding.evidence));
         if let Some(check) = check(&finding.id) {
             let ids: Vec<&str> =

@@ -250,8 +250,9 @@ fn explain(id: Option<&str>) -> Result<ExitCode, String> {
                 ("CIS", check.cis),
                 ("OpenClaw's own", check.openclaw),
             ] {
-                if !ids.is_empty() {
-                    let _ = writeln!(out, "{name:<15} {}", ids.join(", "));
+                for id in ids {
+                    let title = seawall_audit::reference(id).unwrap_or_default();
+                    let _ = writeln!(out, "{}", format!("{name:<15} {id}  {title}").trim_end());
                 }
             }
         }

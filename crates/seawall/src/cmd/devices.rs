@@ -1,18 +1,20 @@
-//! `seawall devices list|revoke|prune`: who holds a key to the gateway, and taking keys away, by
-//! the gateway's own calls.
+//! `seawall devices list|approve|revoke|prune|watch`: who holds a key to the gateway, giving and
+//! taking keys, by the gateway's own calls.
 
 use crate::asked::json as parse;
 use crate::clock::now_ms;
 use crate::deploy::Runtime;
 use crate::harden::target::{Choice, Target};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Answers are bounded by the gateway; this bounds what is done about them in one call.
 const MAX_ACTIONS: usize = 500;
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
-/// Paired devices: list them, take one's key away, take away what nobody uses.
+/// Paired devices: list them, let one in, take one's key away, take away what nobody uses.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -28,6 +30,14 @@ pub(crate) struct Args {
 enum What {
     /// Paired devices with age, last use and rights, and pending requests with where they come from.
     List,
+    /// Let a waiting device in, with what it asks for.
+    Approve {
+        /// The request, as `list` shows it; the beginning is enough when it is unique.
+        id: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take a device's key away: of one role, or the whole device.
     Revoke {
         /// The device, as `list` shows it; the beginning is enough when it is unique.
@@ -50,6 +60,19 @@ enum What {
         /// Do it; without, only say what would be done.
         #[arg(long)]
         yes: bool,
+    },
+    /// Show each new request as it comes, and reject what nobody answered in time. Runs until it is
+    /// stopped.
+    Watch {
+        /// Minutes that a request may wait.
+        #[arg(long, default_value_t = 5)]
+        pending_minutes: u64,
+        /// Seconds between looks. Each starts OpenClaw's own program, which takes a second.
+        #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+        every: u64,
+        /// Looks before it ends by itself.
+        #[arg(long, value_name = "COUNT", hide = true)]
+        looks: Option<u64>,
     },
 }
 
@@ -84,11 +107,30 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 fn devices(args: &Args) -> Result<ExitCode, String> {
     let target = args.choice.find()?;
     let runtime = target.runtime()?;
-    let answer = target.openclaw(&runtime, &["devices", "list", "--json"])?;
-    let answer = parse(&answer).ok_or("the gateway's list of devices is not JSON")?;
-    let paired: Vec<Device> = items(&answer, "paired").filter_map(Device::read).collect();
-    let pending: Vec<Pending> = items(&answer, "pending").filter_map(Pending::read).collect();
+    if let What::Watch { pending_minutes, every, looks } = args.what {
+        watch(&target, &runtime, pending_minutes, every, looks);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (paired, pending) = ask(&target, &runtime)?;
     match &args.what {
+        What::Watch { .. } => Ok(ExitCode::SUCCESS),
+        What::Approve { id, yes } => {
+            let request = waiting(&pending, id)?;
+            let what = format!(
+                "let {} ({}) in as {} [{}]; it asks from {}",
+                request.name,
+                short(&request.device),
+                request.role,
+                request.scopes.join(" "),
+                request.from
+            );
+            if !yes && !super::harden::agreed(&format!("{what}?"))? {
+                return Err("nothing was changed".into());
+            }
+            target.openclaw(&runtime, &["devices", "approve", &request.id, "--json"])?;
+            super::print(&format!("done: {what}\n"));
+            Ok(ExitCode::SUCCESS)
+        }
         What::List => list(args, &paired, &pending),
         What::Revoke { id, role, yes } => {
             let device = one(&paired, id)?;
@@ -111,10 +153,63 @@ fn devices(args: &Args) -> Result<ExitCode, String> {
         }
         What::Prune { unused_days, pending_minutes, yes } => {
             let old = now_ms().saturating_sub(unused_days.saturating_mul(DAY));
-            let late = now_ms().saturating_sub(pending_minutes.saturating_mul(60_000));
-            prune(args, &target, &runtime, &paired, &pending, (old, late), *yes)
+            prune(args, &target, &runtime, &paired, &pending, (old, *pending_minutes), *yes)
         }
     }
+}
+
+/// Paired devices and pending requests, as the gateway has them now.
+fn ask(target: &Target, runtime: &Runtime) -> Result<(Vec<Device>, Vec<Pending>), String> {
+    let answer = target.openclaw(runtime, &["devices", "list", "--json"])?;
+    let answer = parse(&answer).ok_or("the gateway's list of devices is not JSON")?;
+    Ok((
+        items(&answer, "paired").filter_map(Device::read).collect(),
+        items(&answer, "pending").filter_map(Pending::read).collect(),
+    ))
+}
+
+/// Looks again and again. A gateway that does not answer is said once, and asked again.
+fn watch(target: &Target, runtime: &Runtime, minutes: u64, every: u64, looks: Option<u64>) {
+    let mut seen = BTreeSet::new();
+    let mut silent = false;
+    let mut look = 0_u64;
+    loop {
+        match ask(target, runtime) {
+            Err(why) if !silent => {
+                silent = true;
+                super::print(&format!("cannot ask the gateway, trying again: {why}\n"));
+            }
+            Err(_) => {}
+            Ok((_, pending)) => {
+                silent = false;
+                for request in &pending {
+                    if seen.insert(request.id.clone()) {
+                        super::print(&request.line());
+                    }
+                    if request.since_ms.is_some_and(|at| late(at, minutes)) {
+                        let call = ["devices", "reject", &request.id, "--json"];
+                        let done = match target.openclaw(runtime, &call) {
+                            Ok(_) => "rejected, nobody answered".to_owned(),
+                            Err(why) => format!("COULD NOT BE REJECTED: {why}"),
+                        };
+                        super::print(&format!("{}  {} {done}\n", request.id, request.name));
+                    }
+                }
+                // Ids that are gone are forgotten: whoever sends requests does not fill the memory.
+                seen.retain(|id| pending.iter().any(|request| &request.id == id));
+            }
+        }
+        look += 1;
+        if looks.is_some_and(|looks| look >= looks) {
+            return;
+        }
+        std::thread::sleep(Duration::from_secs(every));
+    }
+}
+
+/// Whether a request waits longer than it may.
+fn late(since_ms: u64, minutes: u64) -> bool {
+    since_ms < now_ms().saturating_sub(minutes.saturating_mul(60_000))
 }
 
 fn prune(
@@ -123,7 +218,7 @@ fn prune(
     runtime: &Runtime,
     paired: &[Device],
     pending: &[Pending],
-    (old, late): (u64, u64),
+    (old, minutes): (u64, u64),
     yes: bool,
 ) -> Result<ExitCode, String> {
     let mut calls: Vec<(String, Vec<&str>)> = Vec::new();
@@ -140,7 +235,7 @@ fn prune(
         }
     }
     for request in pending {
-        if request.since_ms.is_some_and(|at| at < late) {
+        if request.since_ms.is_some_and(|at| late(at, minutes)) {
             let what = format!(
                 "reject request {} ({}), {} old",
                 request.id,
@@ -193,18 +288,7 @@ fn list(args: &Args, paired: &[Device], pending: &[Pending]) -> Result<ExitCode,
         return Ok(ExitCode::SUCCESS);
     }
     for request in pending {
-        super::print(&format!(
-            "PENDING {}  {} ({}) asks for {} [{}] from {}, {} ago\n        answer: openclaw devices approve {} | reject {}\n",
-            request.id,
-            request.name,
-            short(&request.device),
-            request.role,
-            request.scopes.join(" "),
-            request.from,
-            age(request.since_ms),
-            request.id,
-            request.id,
-        ));
+        super::print(&request.line());
     }
     for device in paired {
         let admin = device.scopes.iter().any(|scope| scope == "operator.admin");
@@ -257,6 +341,21 @@ impl Device {
 }
 
 impl Pending {
+    fn line(&self) -> String {
+        format!(
+            "PENDING {}  {} ({}) asks for {} [{}] from {}, {} ago\n        answer: seawall devices approve {} | openclaw devices reject {}\n",
+            self.id,
+            self.name,
+            short(&self.device),
+            self.role,
+            self.scopes.join(" "),
+            self.from,
+            age(self.since_ms),
+            short(&self.id),
+            self.id,
+        )
+    }
+
     fn read(value: &Value) -> Option<Self> {
         Some(Self {
             id: text(value, "requestId")?,
@@ -294,6 +393,17 @@ fn strings(value: &Value, key: &str) -> Vec<String> {
 
 fn time(value: &Value, key: &str) -> Option<u64> {
     value.get(key)?.as_u64()
+}
+
+/// The request that an id or its beginning means.
+fn waiting<'a>(pending: &'a [Pending], id: &str) -> Result<&'a Pending, String> {
+    let found: Vec<_> =
+        pending.iter().filter(|request| !id.is_empty() && request.id.starts_with(id)).collect();
+    match found.as_slice() {
+        [request] => Ok(request),
+        [] => Err(format!("no pending request `{id}`; see `seawall devices list`")),
+        _ => Err(format!("`{id}` begins {} requests; give more of it", found.len())),
+    }
 }
 
 /// The device that an id or its beginning means.

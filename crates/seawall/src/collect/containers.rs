@@ -171,7 +171,7 @@ pub(super) fn compose(state_dir: &Path, home: &Path) -> Fact<Vec<Compose>> {
                 continue;
             }
             let mut text = String::new();
-            match fs::File::open(&path)
+            match crate::deploy::open_file(&path)
                 .and_then(|file| file.take(MAX_COMPOSE).read_to_string(&mut text))
             {
                 Err(e)

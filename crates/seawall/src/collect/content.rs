@@ -4,11 +4,14 @@ use seawall_audit::facts::{Content, Fact, Plugin, Skill};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Skills and folders that are looked at; OpenClaw itself loads fewer.
 const MAX_SKILLS: usize = 10_000;
 const MAX_FOLDERS: usize = 40_000;
+/// A package's own file is a page of text.
+const MAX_PACKAGE: u64 = 1024 * 1024;
 /// OpenClaw's own limit for this file.
 const MAX_REGISTRY: u64 = 16 * 1024 * 1024;
 
@@ -86,9 +89,10 @@ fn plugins(folder: &Path) -> Vec<Plugin> {
 
 /// The version in a package's own file.
 pub(super) fn package_version(folder: &Path) -> Option<String> {
-    let text = fs::read_to_string(folder.join("package.json"))
-        .ok()
-        .filter(|text| text.len() < 1024 * 1024)?;
+    let mut text = String::new();
+    let file = crate::deploy::open_file(&folder.join("package.json")).ok()?;
+    file.take(MAX_PACKAGE).read_to_string(&mut text).ok()?;
+    // What was cut off does not parse.
     let json: Value = serde_json::from_str(&text).ok()?;
     json.get("version")?.as_str().map(str::to_owned)
 }
@@ -105,7 +109,12 @@ fn mcporter(path: &Path) -> Option<Result<Vec<String>, String>> {
     if meta.len() > MAX_REGISTRY {
         return Some(Err("larger than 16 MiB".into()));
     }
-    let json: Value = match fs::read_to_string(path)
+    let read = || -> std::io::Result<String> {
+        let mut text = String::new();
+        crate::deploy::open_file(path)?.take(MAX_REGISTRY).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let json: Value = match read()
         .map_err(|e| e.to_string())
         .and_then(|text| serde_json::from_str(&text).map_err(|e| e.to_string()))
     {

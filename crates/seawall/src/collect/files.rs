@@ -199,8 +199,7 @@ impl Walk {
             return Vec::new();
         }
         let mut bytes = Vec::new();
-        // Never waits: a pipe that is called like a file has no size.
-        if fs::File::open(path)
+        if crate::deploy::open_file(path)
             .and_then(|file| file.take(MAX_READ).read_to_end(&mut bytes))
             .is_err()
         {

@@ -50,7 +50,7 @@ pub(crate) fn collect_named(deployment: &Deployment, wanted: &Wanted<'_>) -> Fac
             (listeners, sshd)
         });
         let seen = processes::seen(state_dir, home);
-        let config = openclaw::config(deployment, &seen.env);
+        let (config, broken) = openclaw::config(deployment, &seen.env);
         let workspaces = files::workspaces(config.known(), state_dir, home);
         let content = scope.spawn({
             let workspaces = workspaces.clone();
@@ -95,6 +95,7 @@ pub(crate) fn collect_named(deployment: &Deployment, wanted: &Wanted<'_>) -> Fac
                 shippers: Fact::Known(services::shippers(&seen.names)),
             },
             config,
+            broken,
         }
     })
 }

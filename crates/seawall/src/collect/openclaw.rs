@@ -1,9 +1,10 @@
 //! What OpenClaw's own files say: its configuration, with the environment it names, and its program.
 
-use crate::deploy::{Deployment, load};
+use crate::deploy::{ConfigError, Deployment, load, open_file};
 use seawall_audit::facts::{Config, Fact, Install, Shape};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +15,23 @@ const MAX_ENV: u64 = 256 * 1024;
 
 /// The configuration. `gateway` is the environment of the running gateway, where it may be read: it
 /// counts more than the one that the audit was started in.
-pub(super) fn config(deployment: &Deployment, gateway: &BTreeMap<String, String>) -> Fact<Config> {
+/// The second is why it cannot be used, when that is its own fault.
+pub(super) fn config(
+    deployment: &Deployment,
+    gateway: &BTreeMap<String, String>,
+) -> (Fact<Config>, Option<String>) {
     let loaded = match load(&deployment.config_path, &deployment.include_roots) {
         Ok(loaded) => loaded,
-        Err(error) => return Fact::unknown(error.to_string(), "openclaw config validate"),
+        Err(error) => {
+            let denied = matches!(&error, ConfigError::Unreadable { path, .. }
+                if open_file(path).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied));
+            let (why, command) = (error.to_string(), "openclaw config validate");
+            return if denied {
+                (Fact::unknown(why, "sudo seawall audit"), None)
+            } else {
+                (Fact::unknown(why.clone(), command), Some(why))
+            };
+        }
     };
     let file = dot_env(&deployment.state_dir.join(".env"));
     let names = loaded.env_names.iter().map(String::as_str).chain(CREDENTIALS.iter().copied());
@@ -31,14 +45,14 @@ pub(super) fn config(deployment: &Deployment, gateway: &BTreeMap<String, String>
             Some((name.to_owned(), Shape::of(&value)))
         })
         .collect();
-    Fact::Known(Config { value: loaded.value, files: loaded.files, env })
+    (Fact::Known(Config { value: loaded.value, files: loaded.files, env }), None)
 }
 
 /// `NAME=value` lines, with optional `export` and quotes.
 fn dot_env(path: &Path) -> BTreeMap<String, String> {
     use std::io::Read;
     let mut text = String::new();
-    let read = fs::File::open(path).and_then(|file| file.take(MAX_ENV).read_to_string(&mut text));
+    let read = open_file(path).and_then(|file| file.take(MAX_ENV).read_to_string(&mut text));
     if read.is_err() {
         return BTreeMap::new();
     }

@@ -62,7 +62,7 @@ pub(super) fn units(home: &Path) -> Fact<Vec<Unit>> {
             if out.iter().any(|unit| unit.path.file_name() == path.file_name()) {
                 continue;
             }
-            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let Ok(text) = crate::deploy::read_text(&path) else { continue };
             let mut unit = Unit {
                 path: path.clone(),
                 user_manager: folder == user || folder.ends_with("user"),
@@ -78,7 +78,7 @@ pub(super) fn units(home: &Path) -> Fact<Vec<Unit>> {
                 .collect();
             drops.sort();
             for drop in drops {
-                service(&fs::read_to_string(drop).unwrap_or_default(), &mut unit.service);
+                service(&crate::deploy::read_text(&drop).unwrap_or_default(), &mut unit.service);
             }
             out.push(unit);
         }

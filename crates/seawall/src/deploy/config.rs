@@ -3,16 +3,22 @@
 //! Environment references (`${NAME}`) are left as they are: the gateway resolves them. Their names
 //! are collected, because only named variables reach the gateway.
 
-use jsonc_parser::ParseOptions;
+use seawall_audit::harden::doc;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// OpenClaw's own limits (gateway/config-secrets-env.md): a larger or deeper file is refused there.
 const MAX_BYTES: u64 = 2 * 1024 * 1024;
 const MAX_DEPTH: usize = 10;
+/// OpenClaw has no limit here. Files that include the next level several times multiply to billions
+/// of reads within its depth; a person's configuration is a handful of files.
+const MAX_FILES: usize = 256;
+/// All files together: what is held in memory.
+const MAX_TOTAL: usize = 16 * 1024 * 1024;
 
 /// The configuration with all includes merged.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +81,7 @@ pub(crate) fn load(path: &Path, extra_roots: &[PathBuf]) -> Result<LoadedConfig,
         roots: std::iter::once(root).chain(extra_roots.iter().cloned()).collect(),
         files: Vec::new(),
         links: Vec::new(),
+        bytes: 0,
     };
     let value = loader.file(path, &mut Vec::new())?;
     if !value.is_object() {
@@ -89,11 +96,22 @@ struct Loader {
     roots: Vec<PathBuf>,
     files: Vec<PathBuf>,
     links: Vec<PathBuf>,
+    bytes: usize,
 }
 
 impl Loader {
     fn file(&mut self, path: &Path, open: &mut Vec<PathBuf>) -> Result<Value, ConfigError> {
-        let text = read(path)?;
+        let text = read_text(path)
+            .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
+        self.bytes += text.len();
+        if self.files.len() >= MAX_FILES || self.bytes > MAX_TOTAL {
+            return Err(ConfigError::Unreadable {
+                path: path.to_owned(),
+                why: format!(
+                    "the configuration has more than {MAX_FILES} files or {MAX_TOTAL} bytes with this one"
+                ),
+            });
+        }
         let value = parse(path, &text)?;
         self.files.push(path.to_owned());
         open.push(path.to_owned());
@@ -198,29 +216,40 @@ impl Loader {
     }
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
-    let fail = |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
+/// Opens what has to be a file. A pipe that somebody put in its place would wait for a writer
+/// forever.
+pub(crate) fn open_file(path: &Path) -> std::io::Result<fs::File> {
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("not a file"));
+    }
+    Ok(file)
+}
+
+/// The text of one of the configuration's files.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    let file = open_file(path).map_err(|e| e.to_string())?;
     let mut text = String::new();
-    fs::File::open(path)
-        .map_err(|e| fail(e.to_string()))?
-        .take(MAX_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|e| fail(e.to_string()))?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
     if text.len() as u64 > MAX_BYTES {
-        return Err(fail(format!("larger than {MAX_BYTES} bytes")));
+        return Err(format!("larger than {MAX_BYTES} bytes"));
     }
     Ok(text)
 }
 
-/// Parses JSON5 as OpenClaw's parser does: what JSON5 does not allow (a missing comma) is refused.
+/// Parses JSON5 as OpenClaw's parser does, with the one parser for all that reads or edits the
+/// configuration: a document that two of them read differently would be a way past the audit.
 fn parse(path: &Path, text: &str) -> Result<Value, ConfigError> {
-    let options = ParseOptions { allow_missing_commas: false, ..ParseOptions::default() };
-    jsonc_parser::parse_to_serde_value(text, &options).map_err(|e| ConfigError::Syntax {
+    let node = doc::parse(text).map_err(|e| ConfigError::Syntax {
         path: path.to_owned(),
-        line: e.line_display(),
-        column: e.column_display(),
-        why: e.kind().to_string(),
-    })
+        line: e.line,
+        column: e.column,
+        why: e.why,
+    })?;
+    Ok(node.to_value())
 }
 
 /// OpenClaw's merge: objects merge, arrays concatenate, anything else is replaced.
@@ -325,6 +354,29 @@ mod tests {
         );
         assert_eq!(loaded.env_names.into_iter().collect::<Vec<_>>(), ["THE_NAME"]);
         assert_eq!(loaded.files.len(), 4);
+    }
+
+    #[test]
+    fn includes_that_multiply_end() {
+        // Ten levels of eight each: a billion reads.
+        let level =
+            |next: usize| format!("{{ $include: [{}] }}", format!("'{next}.json',").repeat(8));
+        let files: Vec<(String, String)> =
+            (0..9).map(|n| (format!("{n}.json"), level(n + 1))).collect();
+        let mut all: Vec<(&str, &str)> =
+            files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        all.push(("9.json", "{}"));
+        let (_dir, root) = folder(&all);
+        let error = load(&root.join("0.json"), &[]).unwrap_err().to_string();
+        assert!(error.contains("more than 256 files"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let (_dir, root) = folder(&[("a.json", "{ $include: 'b' }")]);
+        fs::create_dir(root.join("b")).unwrap();
+        let error = load(&root.join("a.json"), &[]).unwrap_err().to_string();
+        assert!(error.contains("not a file"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,6 @@ mod discover;
 mod links;
 mod runtime;
 
-pub(crate) use config::{LoadedConfig, collect_env, load};
+pub(crate) use config::{ConfigError, LoadedConfig, collect_env, load, open_file, read_text};
 pub(crate) use discover::{Deployment, Wanted, expand};
 pub(crate) use runtime::Runtime;

@@ -1,7 +1,7 @@
 //! The deployment that is hardened: its files, and what its own OpenClaw says about them.
 
 use crate::asked;
-use crate::deploy::{Deployment, Runtime, Wanted};
+use crate::deploy::{Deployment, Runtime, Wanted, read_text};
 use seawall_audit::harden::doc::{Documents, Resolve};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -13,9 +13,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// OpenClaw's own limit for a file of the configuration.
-const MAX_BYTES: u64 = 2 * 1024 * 1024;
 
 /// OpenClaw answers in a few seconds; a host that swaps takes longer. Then the answer is "no".
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -187,12 +184,6 @@ impl Resolve for Files {
     }
 
     fn read(&self, path: &Path) -> Result<String, String> {
-        let file = fs::File::open(path).map_err(|e| e.to_string())?;
-        let mut text = String::new();
-        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
-        if text.len() as u64 > MAX_BYTES {
-            return Err(format!("larger than {MAX_BYTES} bytes"));
-        }
-        Ok(text)
+        read_text(path)
     }
 }

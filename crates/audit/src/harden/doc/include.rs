@@ -85,6 +85,8 @@ struct Document {
     root: Node,
     /// Which file each include of this one means.
     targets: BTreeMap<String, PathBuf>,
+    /// How many times a file is read in to make this one's value.
+    parts: usize,
 }
 
 /// A place that contributes to a key.
@@ -287,6 +289,7 @@ impl Documents {
         let mut names = Vec::new();
         includes(&root, &mut names);
         let mut found = BTreeMap::new();
+        let mut parts = 1_usize;
         open.push(path.to_owned());
         for target in names {
             let fail = |why: String| PlaceError::Include {
@@ -309,10 +312,15 @@ impl Documents {
                 });
             }
             self.read(&file, resolve, open)?;
+            // A file that each level includes several times multiplies, though it is read once.
+            parts = parts.saturating_add(self.files.get(&file).map_or(0, |file| file.parts));
+            if parts > MAX_FILES {
+                return Err(fail(format!("more than {MAX_FILES} files")));
+            }
             found.insert(target, file);
         }
         open.pop();
-        self.files.insert(path.to_owned(), Document { text, root, targets: found });
+        self.files.insert(path.to_owned(), Document { text, root, targets: found, parts });
         Ok(())
     }
 
@@ -441,6 +449,22 @@ mod tests {
         ("b.json5", "{ logging: { level: 'debug' } }"),
         ("gw.json5", "{ bind: 'lan' } // mine"),
     ];
+
+    #[test]
+    fn includes_that_multiply_end() {
+        let names: Vec<String> = (0..9).map(|n| format!("{n}")).collect();
+        let texts: Vec<String> = (1..10)
+            .map(|next| format!("{{ $include: [{}] }}", format!("'{next}',").repeat(8)))
+            .collect();
+        let mut files: Vec<(&str, &str)> =
+            names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
+        files.push(("9", "{}"));
+        if let Some(first) = files.first_mut() {
+            first.0 = "openclaw.json";
+        }
+        let error = documents(&files).unwrap_err().to_string();
+        assert!(error.contains("more than 256 files"), "{error}");
+    }
 
     #[test]
     fn an_edit_lands_in_the_file_that_holds_the_key() {
