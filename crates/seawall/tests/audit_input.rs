@@ -101,7 +101,7 @@ fn what_cannot_be_used_is_one_finding_with_its_place() {
     let many = format!("{{ $include: [{}] }}", "'one.json',".repeat(300));
     let deep = "[".repeat(100_000);
     let cases: [(&str, &[u8], &str); 9] = [
-        ("no JSON5", b"{\n  gateway: { mode 'local' }\n}", "openclaw.json:2:18"),
+        ("no JSON5", b"{\n  gateway: { mode 'local' }\n}", "openclaw.json:2:19"),
         ("empty", b"", "openclaw.json:1:1"),
         ("a list", b"[1]", "not an object"),
         ("no text", b"\xff\xfe{}", "UTF-8"),

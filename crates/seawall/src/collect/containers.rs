@@ -3,7 +3,6 @@
 use super::yaml;
 use seawall_audit::facts::{Compose, Container, Fact, Mount, Published};
 use serde_json::Value;
-use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -307,6 +306,7 @@ fn published(port: &Value) -> Option<Published> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::fs;
 
     #[test]
     fn what_an_engine_says_is_read() {

@@ -333,7 +333,7 @@ mod tests {
             json!({"a":"x","b":[1],"c":0.5})
         );
         let error = load(&root.join("b.json"), &[]).unwrap_err().to_string();
-        assert!(error.contains("b.json:2:6"), "{error}");
+        assert!(error.contains("b.json:3:2"), "{error}");
     }
 
     #[test]
