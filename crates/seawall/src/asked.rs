@@ -6,12 +6,16 @@
 
 use crate::deploy::Runtime;
 use seawall_sandbox::plan::{GatewayPlan, gateway_plan};
+use seawall_sandbox::spec::Listener;
 use seawall_sandbox::{Exit, Jail, JailIo};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// OpenClaw answers in a few seconds; a host that swaps takes longer.
@@ -22,6 +26,12 @@ const MOST: u64 = 8 << 20;
 
 /// Node and its workers, many times over.
 const PIDS: u64 = 512;
+
+/// Name of the listener that leads to the gateway.
+const FORWARD: &str = "gateway";
+
+/// Connections that one question may make. OpenClaw makes one or two.
+const MOST_CONNECTIONS: usize = 64;
 
 /// Largest `.env` that is read; real ones have some hundred bytes.
 const MAX_ENV: u64 = 1 << 20;
@@ -36,8 +46,24 @@ pub(crate) struct Question<'a> {
     pub(crate) env: BTreeMap<String, String>,
     /// The configuration it reads.
     pub(crate) config: &'a Value,
+    /// What it is asked about.
+    pub(crate) about: About<'a>,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy)]
+pub(crate) enum About<'a> {
+    /// The configuration alone; its state folder is empty and goes with the answer.
+    Config,
     /// A folder that it fills, and with it a configuration that it may rewrite.
-    pub(crate) fills: Option<&'a Path>,
+    Fill(&'a Path),
+    /// A running gateway: the deployment's own state folder, and this port of the host's loopback.
+    Gateway {
+        /// The state folder.
+        state_dir: &'a Path,
+        /// The port.
+        port: u16,
+    },
 }
 
 /// What it said.
@@ -58,11 +84,20 @@ impl Question<'_> {
             let path = top.join(name);
             std::fs::DirBuilder::new().mode(0o700).create(&path).map(|()| path)
         };
-        let (state, config) = (folder("state").map_err(fail)?, folder("config").map_err(fail)?);
+        let (fills, gateway) = match self.about {
+            About::Config => (None, None),
+            About::Fill(dir) => (Some(dir), None),
+            About::Gateway { state_dir, port } => (None, Some((state_dir, port))),
+        };
+        let config = folder("config").map_err(fail)?;
+        let state = match gateway {
+            Some((dir, _)) => dir.to_owned(),
+            None => folder("state").map_err(fail)?,
+        };
         let (home, run) = (folder("home").map_err(fail)?, folder("run").map_err(fail)?);
         let held = config.join("openclaw.json");
         let rewritten = state.join("openclaw.json");
-        for path in std::iter::once(&held).chain(self.fills.is_some().then_some(&rewritten)) {
+        for path in std::iter::once(&held).chain(fills.is_some().then_some(&rewritten)) {
             std::fs::write(path, self.config.to_string()).map_err(fail)?;
         }
         let text = |path: &Path| -> Result<String, String> {
@@ -79,7 +114,7 @@ impl Question<'_> {
             state_dir: text(&state)?,
             config_dir: text(&config)?,
             config_file: text(&held)?,
-            workspaces: self.fills.map(&text).transpose()?.into_iter().collect(),
+            workspaces: fills.map(&text).transpose()?.into_iter().collect(),
             home: text(&home)?,
             run_dir: text(&run)?,
             binary: text(&program)?,
@@ -92,9 +127,12 @@ impl Question<'_> {
         let mut spec = gateway_plan(&plan).map_err(|e| format!("cannot ask OpenClaw: {e}"))?;
         spec.name = "question".into();
         spec.env.insert("NO_COLOR".into(), "1".into());
-        if self.fills.is_some() {
+        if fills.is_some() {
             spec.env.insert("OPENCLAW_CONFIG_PATH".into(), text(&rewritten)?);
             spec.env.remove("OPENCLAW_CONFIG_READONLY");
+        }
+        if let Some((_, port)) = gateway {
+            spec.listeners.push(Listener { name: FORWARD.into(), port });
         }
         let ((out, stdout), (err, stderr)) = (io::pipe().map_err(fail)?, io::pipe().map_err(fail)?);
         let jail_io = JailIo {
@@ -105,6 +143,7 @@ impl Question<'_> {
         };
         let mut jail =
             Jail::spawn(&spec, jail_io).map_err(|e| format!("cannot ask OpenClaw: {e}"))?;
+        let _forward = gateway.and_then(|(_, port)| Forward::start(&mut jail, port));
         let out = std::thread::spawn(move || capture(out));
         let err = std::thread::spawn(move || capture(err));
         let Some(exit) = jail.wait_until(Some(Instant::now() + PATIENCE)) else {
@@ -114,6 +153,52 @@ impl Question<'_> {
         drop(jail);
         let said = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();
         Ok(Answer { success: exit == Exit::Code(0), stdout: said(out), stderr: said(err) })
+    }
+}
+
+/// The way from inside a jail to one port of the host's loopback, for as long as it is kept.
+struct Forward(Arc<AtomicBool>);
+
+impl Forward {
+    fn start(jail: &mut Jail, port: u16) -> Option<Self> {
+        let listener = jail.take_listener(FORWARD)?;
+        listener.set_nonblocking(true).ok()?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ended);
+        std::thread::spawn(move || {
+            let mut connections = 0;
+            while !end.load(Ordering::Relaxed) && connections < MOST_CONNECTIONS {
+                match listener.accept() {
+                    Ok((inside, _)) => {
+                        connections += 1;
+                        if let Ok(outside) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+                            relay(&inside, &outside);
+                            relay(&outside, &inside);
+                        }
+                    }
+                    Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                }
+            }
+        });
+        Some(Self(ended))
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Moves bytes one way until either side ends.
+fn relay(from: &TcpStream, to: &TcpStream) {
+    let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else { return };
+    let blocking = from.set_nonblocking(false).and_then(|()| to.set_nonblocking(false));
+    if blocking.is_ok() {
+        std::thread::spawn(move || {
+            let _ = io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        });
     }
 }
 
@@ -133,7 +218,7 @@ pub(crate) fn takes(
     config: &Value,
 ) -> Result<(), String> {
     let args = &["config", "validate", "--json"];
-    let answer = Question { runtime, args, env, config, fills: None }.ask()?;
+    let answer = Question { runtime, args, env, config, about: About::Config }.ask()?;
     let Some(value) = json(&answer.stdout) else {
         let said: String = answer.stderr.trim().chars().take(400).collect();
         return Err(format!("OpenClaw's check of the configuration gave no answer: {said}"));

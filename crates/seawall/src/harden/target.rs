@@ -1,21 +1,15 @@
 //! The deployment that is hardened: its files, and what its own OpenClaw says about them.
 
-use crate::asked;
+use crate::asked::{self, About, Question};
 use crate::deploy::{Deployment, Runtime, Wanted, read_text};
 use seawall_audit::harden::doc::{Documents, Resolve};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-/// OpenClaw answers in a few seconds; a host that swaps takes longer. Then the answer is "no".
-const PATIENCE: Duration = Duration::from_secs(180);
+/// OpenClaw's own, where the configuration names none.
+const DEFAULT_PORT: u16 = 18_789;
 
 /// Where the deployment is and which OpenClaw runs it.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -81,16 +75,7 @@ impl Target {
     /// Asks the installed OpenClaw whether it takes this configuration, includes merged in. Its
     /// reasons when it does not.
     pub(crate) fn candidate(&self, runtime: &Runtime, config: &Value) -> Result<(), String> {
-        let mut names = BTreeSet::new();
-        crate::deploy::collect_env(config, &mut names);
-        // References to the environment may be served by the file beside the configuration.
-        let mut env = asked::named_in_env_file(&self.deployment.state_dir, names.iter())?;
-        for name in names {
-            if let Ok(value) = std::env::var(&name) {
-                env.insert(name, value);
-            }
-        }
-        asked::takes(runtime, env, config)
+        asked::takes(runtime, self.environment(config)?, config)
     }
 
     /// Asks the installed OpenClaw about the configuration as it is on the disk.
@@ -98,73 +83,42 @@ impl Target {
         self.candidate(runtime, &self.documents()?.value())
     }
 
-    /// Runs a command of the installed OpenClaw on this deployment; its output when it succeeds.
+    /// Runs a command of the installed OpenClaw on this deployment's running gateway; its output
+    /// when it succeeds.
     pub(crate) fn openclaw(&self, runtime: &Runtime, arguments: &[&str]) -> Result<String, String> {
-        let config = &self.deployment.config_path;
-        let (success, out, err) = self.command(runtime, config, arguments)?;
-        if success {
-            return Ok(out);
+        let config = self.documents()?.value();
+        let mut env = self.environment(&config)?;
+        for name in ["OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD", "OPENCLAW_GATEWAY_PORT"]
+        {
+            if let Ok(value) = std::env::var(name) {
+                env.insert(name.into(), value);
+            }
         }
-        let said: String =
-            if err.trim().is_empty() { &out } else { &err }.trim().chars().take(600).collect();
+        let named = env.get("OPENCLAW_GATEWAY_PORT").and_then(|port| port.parse().ok());
+        let written = config.pointer("/gateway/port").and_then(Value::as_u64);
+        let port = named.or_else(|| written?.try_into().ok()).unwrap_or(DEFAULT_PORT);
+        let about = About::Gateway { state_dir: &self.deployment.state_dir, port };
+        let answer = Question { runtime, args: arguments, env, config: &config, about }.ask()?;
+        if answer.success {
+            return Ok(answer.stdout);
+        }
+        let said = if answer.stderr.trim().is_empty() { &answer.stdout } else { &answer.stderr };
+        let said: String = said.trim().chars().take(600).collect();
         Err(format!("`openclaw {}` failed: {said}", arguments.join(" ")))
     }
 
-    fn command(
-        &self,
-        runtime: &Runtime,
-        config: &Path,
-        arguments: &[&str],
-    ) -> Result<(bool, String, String), String> {
-        let mut command = Command::new(&runtime.node);
-        command
-            .arg(runtime.script())
-            .args(arguments)
-            .env("OPENCLAW_STATE_DIR", &self.deployment.state_dir)
-            .env("OPENCLAW_CONFIG_PATH", config)
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if let Some((uid, gid)) = self.drop_to() {
-            command.uid(uid).gid(gid);
-        }
-        let mut child =
-            command.spawn().map_err(|e| format!("cannot run `{}`: {e}", runtime.node.display()))?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let out = std::thread::spawn(move || capture(stdout));
-        let err = std::thread::spawn(move || capture(stderr));
-        let until = Instant::now() + PATIENCE;
-        let status = loop {
-            match child.try_wait().map_err(|e| e.to_string())? {
-                Some(status) => break status,
-                None if Instant::now() > until => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(format!("OpenClaw did not answer within {PATIENCE:?}"));
-                }
-                None => std::thread::sleep(Duration::from_millis(20)),
+    /// What the configuration refers to, from this environment and from the file beside the state.
+    fn environment(&self, config: &Value) -> Result<BTreeMap<String, String>, String> {
+        let mut names = BTreeSet::new();
+        crate::deploy::collect_env(config, &mut names);
+        let mut env = asked::named_in_env_file(&self.deployment.state_dir, names.iter())?;
+        for name in names {
+            if let Ok(value) = std::env::var(&name) {
+                env.insert(name, value);
             }
-        };
-        let text = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();
-        Ok((status.success(), text(out), text(err)))
+        }
+        Ok(env)
     }
-
-    /// Root looks at somebody else's deployment with that user's rights: its plugins are code.
-    fn drop_to(&self) -> Option<(u32, u32)> {
-        let meta = fs::metadata(&self.deployment.state_dir).ok()?;
-        let root = rustix::process::geteuid().is_root();
-        (root && meta.uid() != 0).then(|| (meta.uid(), meta.gid()))
-    }
-}
-
-/// What a command prints, up to a bound: it may be anything.
-fn capture(from: Option<impl Read>) -> String {
-    let mut bytes = Vec::new();
-    if let Some(from) = from {
-        let _ = from.take(8 * 1024 * 1024).read_to_end(&mut bytes);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 struct Files {

@@ -7,7 +7,7 @@
 //!
 //! A folder that holds anything is left to OpenClaw: what is in it may come from a run.
 
-use crate::asked::Question;
+use crate::asked::{About, Question};
 use crate::deploy::Runtime;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ fn fill(
     let config = json!({ "gateway": { "mode": "local" }, "agents": { "defaults": defaults } });
     let args = &["setup", "--baseline"];
     let env = BTreeMap::new();
-    let answer = Question { runtime, args, env, config: &config, fills: Some(dir) }.ask()?;
+    let answer = Question { runtime, args, env, config: &config, about: About::Fill(dir) }.ask()?;
     if answer.success && dir.join("AGENTS.md").is_file() {
         return Ok(());
     }
