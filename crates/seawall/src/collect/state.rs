@@ -5,10 +5,15 @@ use seawall_audit::facts::{Device, Fact, Job, Pending, State};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Rows of one table that are looked at.
 const MAX_ROWS: usize = 20_000;
+
+/// How long reading may take in all. The file is the gateway's: its tables may be views that never
+/// end.
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// Reads the database. `None`: there is none yet.
 pub(super) fn state(state_dir: &Path) -> Fact<Option<State>> {
@@ -26,6 +31,15 @@ pub(super) fn state(state_dir: &Path) -> Fact<Option<State>> {
 
 fn read(path: &Path, state_dir: &Path) -> rusqlite::Result<State> {
     let connection = open(path)?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    let interrupt = connection.get_interrupt_handle();
+    // Ends with this function, or interrupts what is running.
+    let (_reading, read) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if read.recv_timeout(WITHIN) == Err(mpsc::RecvTimeoutError::Timeout) {
+            interrupt.interrupt();
+        }
+    });
     let mut state = State::default();
     rows(
         &connection,
@@ -253,6 +267,23 @@ fn installs(records: &Value, state_dir: &Path, folder: &str) -> BTreeMap<String,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_view_without_an_end_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("state");
+        std::fs::create_dir(&root).unwrap();
+        let connection = Connection::open(root.join("openclaw.sqlite")).unwrap();
+        connection
+            .execute_batch(
+                "CREATE VIEW secret_store_entries AS
+                 WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r)
+                 SELECT x AS name, NULL AS deleted_at_ms FROM r WHERE x < 0;",
+            )
+            .unwrap();
+        let Fact::Unknown(unknown) = state(dir.path()) else { panic!("it was read") };
+        assert!(unknown.reason.contains("interrupted"), "{}", unknown.reason);
+    }
 
     #[test]
     fn a_database_is_read_and_not_touched() {
