@@ -89,6 +89,105 @@ proptest! {
     }
 }
 
+/// Paths as somebody hostile would write them: with `..`, `.`, empty parts, other case, and
+/// through the links of [`Mapped`].
+fn hostile() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        "a", "b", "A", "ab", "link", "Link", "home", "u", "usr", "etc", "skills", "..", ".", "",
+    ]);
+    prop::collection::vec(part, 1..6).prop_map(|parts| format!("/{}", parts.join("/")))
+}
+
+/// Normal paths for what links stand for and lead to.
+fn plain() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec!["a", "b", "A", "link", "home", "u", "usr", "etc", "x"]);
+    prop::collection::vec(part, 1..4).prop_map(|parts| format!("/{}", parts.join("/")))
+}
+
+/// A host with links in any part of a path.
+struct Mapped(Vec<(String, String)>);
+
+impl Host for Mapped {
+    fn canonical(&self, path: &str) -> io::Result<String> {
+        let mut now = path.to_owned();
+        for _ in 0..16 {
+            let Some((link, to)) = self.0.iter().find(|(link, _)| within(&now, link)) else {
+                return Ok(now);
+            };
+            now = format!("{to}{}", now.strip_prefix(link.as_str()).unwrap());
+        }
+        Err(io::Error::other("too many links"))
+    }
+    fn kind(&self, path: &str) -> Option<Kind> {
+        if self.0.iter().any(|(link, _)| link == path) {
+            return Some(Kind::Link);
+        }
+        (!path.ends_with(".md") && !path.contains("/.git")).then_some(Kind::Folder)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// The whole planner: whatever order, nesting, dots, links and case, what is mounted of the
+    /// host lies in what was granted, at the place that was granted, and is writable only where
+    /// that was.
+    #[test]
+    fn no_plan_grants_more_than_its_verdict(
+        workspace in prop::option::of((hostile(), any::<bool>())),
+        grants in prop::collection::vec((hostile(), any::<bool>()), 0..5),
+        links in prop::collection::vec((plain(), plain()), 0..4),
+        roots in prop::collection::vec(plain(), 0..3),
+        no_write in any::<bool>(),
+        exact in any::<bool>(),
+    ) {
+        let access = |rw: bool| if rw { Access::Rw } else { Access::Ro };
+        let plan = RunPlan {
+            argv: vec!["/bin/true".into()],
+            workspace: workspace.clone().map(|(path, rw)| (path, access(rw))),
+            grants: grants.iter().map(|(path, rw)| (path.clone(), access(*rw))).collect(),
+            roots,
+            no_write,
+            exact,
+            home: "/home/u".into(),
+            ..RunPlan::default()
+        };
+        let host = Mapped(links);
+        let Ok(spec) = run_plan_with(&plan, &host) else { return Ok(()) };
+        prop_assert!(spec.validate().is_ok());
+        if exact {
+            let named = workspace.iter().map(|(path, _)| path).chain(grants.iter().map(|(p, _)| p));
+            for path in named.map(|path| path.trim_end_matches('/')) {
+                prop_assert_eq!(host.canonical(path).unwrap(), path);
+            }
+        }
+        // Place inside, place on the host, writable.
+        let mut granted: Vec<(String, String, bool)> = Vec::new();
+        if let Some((path, rw)) = &workspace {
+            let path = path.trim_end_matches('/');
+            granted.push(("/workspace".into(), host.canonical(path).unwrap(), *rw && !no_write));
+        }
+        for (path, rw) in &grants {
+            let path = path.trim_end_matches('/');
+            granted.push((path.to_owned(), host.canonical(path).unwrap(), *rw));
+        }
+        for mount in &spec.mounts {
+            let Mount::Bind { from, to, access, .. } = mount else { continue };
+            prop_assert!(!from.split('/').skip(1).any(|p| ["", ".", ".."].contains(&p)), "{}", from);
+            let system = ["/etc", "/usr"].iter().any(|base| within(from, base));
+            prop_assert!(!within("/home/u", from), "{}", from);
+            prop_assert!(!system || *access == Access::Ro, "{}", from);
+            let by = granted.iter().any(|(inside, outside, rw)| {
+                let there = to.strip_prefix(inside.as_str());
+                within(to, inside)
+                    && there.is_some_and(|rest| *from == format!("{outside}{rest}"))
+                    && (*rw || *access == Access::Ro)
+            });
+            prop_assert!(by, "{:?} of {:?}", mount, granted);
+        }
+    }
+}
+
 /// A host on which every path is a folder with that very name.
 struct Everything;
 

@@ -263,7 +263,14 @@ fn tell(proposal: &Proposal) -> String {
         text.push('\n');
         for line in list.iter().take(SHOWN) {
             // What a program called its files must not steer the terminal.
-            text.push_str(&format!("  {}\n", line.escape_debug()));
+            text.push_str("  ");
+            for c in line.chars() {
+                match c {
+                    '\'' | '"' => text.push(c),
+                    c => text.extend(c.escape_debug()),
+                }
+            }
+            text.push('\n');
         }
         if list.len() > SHOWN {
             text.push_str(&format!("  and {} more: see --json\n", list.len() - SHOWN));
@@ -300,6 +307,11 @@ fn quoted(argument: &str) -> String {
 }
 
 fn explain(spec: &JailSpec) -> Result<u8, String> {
+    std::io::stdout().write_all(explained(spec).as_bytes()).map_err(|e| e.to_string())?;
+    Ok(0)
+}
+
+fn explained(spec: &JailSpec) -> String {
     let mut text = String::from("files\n");
     let mut line = |what: &str, path: &str| {
         text.push_str(&format!("  {what:<10} {path}\n"));
@@ -332,8 +344,7 @@ fn explain(spec: &JailSpec) -> Result<u8, String> {
     }
     text.push_str(&format!("user\n  {}:{} inside\n", spec.uid, spec.gid));
     text.push_str(&format!("runs\n  {}\n", spec.argv.join(" ")));
-    std::io::stdout().write_all(text.as_bytes()).map_err(|e| e.to_string())?;
-    Ok(0)
+    text
 }
 
 fn probe() -> ExitCode {
@@ -351,4 +362,70 @@ fn probe() -> ExitCode {
             writeln!(out, "{:<20} {word:<8} {}", mechanism.name, mechanism.evidence.join("; "));
     }
     if full { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seawall_sandbox::learn::{Refused, Workspace};
+    use seawall_sandbox::plan::{Host, Kind, run_plan_with};
+
+    struct Everything;
+
+    impl Host for Everything {
+        fn canonical(&self, path: &str) -> std::io::Result<String> {
+            Ok(path.into())
+        }
+        fn kind(&self, path: &str) -> Option<Kind> {
+            (!path.contains("/.git") || path.ends_with(".git")).then_some(Kind::Folder)
+        }
+    }
+
+    #[test]
+    fn what_explain_prints() {
+        let plan = RunPlan {
+            argv: vec!["/usr/bin/make".into(), "all".into()],
+            workspace: Some(("/home/ada/project".into(), Access::Rw)),
+            grants: vec![("/data/in".into(), Access::Ro), ("/data/in/cache".into(), Access::Rw)],
+            egress: Some(3128),
+            home: "/home/ada".into(),
+            ..RunPlan::default()
+        };
+        let spec = run_plan_with(&plan, &Everything).unwrap();
+        insta::assert_snapshot!(explained(&spec));
+    }
+
+    #[test]
+    fn what_learn_prints() {
+        let proposal = Proposal {
+            arguments: [
+                "--profile",
+                "read-only",
+                "--write",
+                "/data/my file",
+                "--",
+                "./build",
+                "it's",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            refused: vec![Refused {
+                path: "/home/ada/.ssh/id_rsa".into(),
+                why: "lies in the home folder".into(),
+            }],
+            destinations: vec!["192.0.2.7:443".into()],
+            looked_at: (0..25).map(|n| format!("/opt/{n}\u{1b}[2J")).collect(),
+            unseen: vec!["other inputs than this run's".into()],
+            version: 1,
+            profile: Workspace::ReadOnly,
+            read: Vec::new(),
+            write: vec!["/data/my file".into()],
+            programs: Vec::new(),
+            listens: Vec::new(),
+            unix_sockets: Vec::new(),
+            notes: Vec::new(),
+            exit: 0,
+        };
+        insta::assert_snapshot!(tell(&proposal));
+    }
 }
