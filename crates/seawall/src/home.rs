@@ -107,6 +107,16 @@ impl Home {
         self.0.join("run")
     }
 
+    /// Certificate of the authority by which the egress proxy opens TLS, while it does.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.run().join("ca.pem")
+    }
+
+    /// The same and the system's roots.
+    pub(crate) fn trusted(&self) -> PathBuf {
+        self.run().join("ca-bundle.pem")
+    }
+
     /// Where the command line reaches the running supervisor.
     pub(crate) fn control(&self) -> PathBuf {
         self.0.join("control.sock")

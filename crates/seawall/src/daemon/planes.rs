@@ -82,6 +82,7 @@ impl Planes {
         let resolver = SystemResolver::new().map_err(|e| e.to_string())?;
         let proxy = Proxy::new(&policy, Arc::new(resolver), Arc::clone(&log))
             .map_err(|e| format!("egress.{e}"))?;
+        write_trust(&proxy, home)?;
         let why = "the gateway has not started yet".to_owned();
         proxy.gate(Gate::Closed { reason: why.clone() });
         let (open, watch) = watch::channel(false);
@@ -221,6 +222,27 @@ impl Planes {
             plane(Plane::Egress, closed.as_deref(), rules, self.proxy.lost()),
         ]
     }
+}
+
+/// Puts what the gateway and runs trust where TLS is opened into the run folder, or takes away what
+/// an earlier start left there.
+fn write_trust(proxy: &Proxy, home: &Home) -> Result<(), String> {
+    let (own, bundle) = proxy.trust().unzip();
+    for (path, text) in [(home.authority(), own), (home.trusted(), bundle)] {
+        let written = match text {
+            // A run that starts at this moment reads the old one or the new one.
+            Some(text) => {
+                let new = path.with_extension("new");
+                std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path))
+            }
+            None => match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+                _ => Ok(()),
+            },
+        };
+        written.map_err(|e| format!("`{}`: {e}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// A closed plane lets nothing through, which is full protection; one whose events were lost holds

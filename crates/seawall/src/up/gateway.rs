@@ -324,7 +324,7 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
         home: text(&deployment.home)?,
         run_dir: text(&prepared.home.run())?,
         binary: text(&prepared.program)?,
-        env: environment(prepared, settings),
+        env: trusting(environment(prepared, settings), &prepared.home),
         egress_port: prepared.frame.proxy_port,
         limits: seawall_sandbox::spec::Limits { pids: Some(GATEWAY_PIDS), ..Default::default() },
     };
@@ -334,6 +334,22 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
     }
     spec.validate().map_err(|e| e.to_string())?;
     Ok(spec)
+}
+
+/// The run folder is seen at this place inside.
+const RUN_FOLDER: &str = "/run/seawall/sockets";
+
+/// With the authority that opens TLS, where a rule has one.
+fn trusting(
+    mut env: BTreeMap<String, String>,
+    home: &crate::home::Home,
+) -> BTreeMap<String, String> {
+    let authority = home.authority();
+    if let Some(name) = authority.file_name().filter(|_| authority.exists()) {
+        let seen = Path::new(RUN_FOLDER).join(name);
+        env.insert("NODE_EXTRA_CA_CERTS".into(), seen.to_string_lossy().into_owned());
+    }
+    env
 }
 
 /// The gateway's environment: what its configuration names, keys of providers and channels, and

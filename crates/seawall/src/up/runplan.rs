@@ -27,6 +27,20 @@ const MEMORY: u64 = 4 << 30;
 /// Where the starter's program is in a run that is itself a worker of Seawall.
 const WORKER: &str = "/run/seawall/bin/seawall";
 
+/// Where a run finds what it trusts where TLS is opened.
+const AUTHORITY: &str = "/run/seawall/ca.pem";
+const TRUSTED: &str = "/run/seawall/ca-bundle.pem";
+
+/// The variables by which programs find it. Node.js adds to its own roots; the others replace
+/// theirs.
+const TRUST: [(&str, &str); 5] = [
+    ("NODE_EXTRA_CA_CERTS", AUTHORITY),
+    ("SSL_CERT_FILE", TRUSTED),
+    ("CURL_CA_BUNDLE", TRUSTED),
+    ("REQUESTS_CA_BUNDLE", TRUSTED),
+    ("GIT_SSL_CAINFO", TRUSTED),
+];
+
 /// What the configuration says about runs.
 pub(super) struct RunContext {
     home: PathBuf,
@@ -36,6 +50,8 @@ pub(super) struct RunContext {
     workspaces: Vec<PathBuf>,
     read_only: Vec<PathBuf>,
     program: PathBuf,
+    /// The files of [`AUTHORITY`] and [`TRUSTED`], which are there while TLS is opened.
+    trust: [PathBuf; 2],
     /// The user's name and address for commits. Their `~/.gitconfig` itself is not in a run: it
     /// can name programs and credentials.
     author: Vec<(&'static str, String)>,
@@ -57,6 +73,7 @@ impl RunContext {
                     .unwrap_or_default(),
             ),
             program: prepared.program.clone(),
+            trust: [prepared.home.authority(), prepared.home.trusted()],
         })
     }
 
@@ -191,7 +208,17 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
             plan.env.insert(name.into(), url.clone());
         }
     }
+    let trust = order.network && context.trust.iter().all(|path| path.exists());
+    if trust {
+        plan.env.extend(TRUST.map(|(name, path)| (name.to_owned(), path.to_owned())));
+    }
     let mut spec = run_plan(&plan).map_err(|e| e.to_string())?;
+    if trust {
+        for (path, to) in context.trust.iter().zip([AUTHORITY, TRUSTED]) {
+            let from = path.to_string_lossy();
+            spec.mounts.extend(layout(&[Grant { own: false, ..Grant::ro(&from).at(to) }]));
+        }
+    }
     if worker {
         // Not as the jail's own file: it stays its owner's.
         let program = context.program.to_string_lossy();
@@ -373,6 +400,7 @@ mod tests {
             workspaces: vec!["/home/a/ws".into()],
             read_only: vec!["/opt/plugins".into()],
             program: "/usr/bin/seawall".into(),
+            trust: ["/nowhere".into(), "/nowhere".into()],
             author: vec![],
         }
     }
@@ -512,6 +540,34 @@ mod tests {
             .filter(|to| Path::new(to).starts_with(&home))
             .collect();
         assert_eq!(below_home, [tides.to_string_lossy()]);
+    }
+
+    #[test]
+    fn a_run_with_network_trusts_the_authority_while_there_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
+        let workspace = top.join("ws");
+        std::fs::create_dir(&workspace).unwrap();
+        let trust = [top.join("ca.pem"), top.join("ca-bundle.pem")];
+        let context = RunContext {
+            named: vec![workspace.clone()],
+            workspaces: vec![workspace.clone()],
+            trust: trust.clone(),
+            ..context()
+        };
+        let planned = |network| {
+            let mut order = order(&workspace, &[], None);
+            order.network = network;
+            let spec = plan(&context, &order, 0).unwrap();
+            let mounted = spec.mounts.iter().any(|mount| mount.to() == AUTHORITY);
+            (spec.env.get("SSL_CERT_FILE").cloned(), mounted)
+        };
+        assert_eq!(planned(true), (None, false));
+        for path in &trust {
+            std::fs::write(path, "x").unwrap();
+        }
+        assert_eq!(planned(true), (Some(TRUSTED.to_owned()), true));
+        assert_eq!(planned(false), (None, false));
     }
 
     #[test]
