@@ -24,7 +24,7 @@ use seawall_policy::{Bundle, Observation, decide, observe};
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use support::{calls, listing, origin, session};
+use support::{calls, full, listing, origin, session};
 
 const ROUNDS: usize = 4000;
 
@@ -42,8 +42,10 @@ fn resident() -> Option<usize> {
 
 fn main() {
     let bundle = Bundle::baseline();
-    for steps in [0, 500, 10_000] {
-        let state = session(&bundle, steps);
+    let named = |steps| (format!("{steps} steps"), session(&bundle, steps), steps);
+    let limits = ("limits".to_owned(), full(&bundle), 20_000);
+    for (name, state, steps) in [named(0), named(500), named(10_000), limits] {
+        let label = name;
         let now = steps as u64 * 1000;
         let mut all = Vec::new();
         for (name, mut call) in calls() {
@@ -64,9 +66,9 @@ fn main() {
                 times.push(begun.elapsed());
             }
             all.extend_from_slice(&times);
-            println!("decide  {steps:>6} steps  {name:<9} {}", percentiles(times));
+            println!("decide  {label:<11}  {name:<9} {}", percentiles(times));
         }
-        println!("decide  {steps:>6} steps  {:<9} {}", "all", percentiles(all));
+        println!("decide  {label:<11}  {:<9} {}", "all", percentiles(all));
         let mut times = Vec::new();
         for i in 0..200 {
             let mut state = state.clone();
@@ -82,7 +84,7 @@ fn main() {
             observe(&bundle, &mut state, black_box(&seen), now);
             times.push(begun.elapsed());
         }
-        println!("observe {steps:>6} steps  10 KiB    {}", percentiles(times));
+        println!("observe {label:<11}  10 KiB    {}", percentiles(times));
     }
     let sessions = 8;
     let before = resident();
@@ -90,6 +92,13 @@ fn main() {
     if let (Some(before), Some(after)) = (before, resident()) {
         let each = after.saturating_sub(before) / sessions / 1024;
         println!("memory  a session of 1000 steps of 10 KiB: {each} KiB");
+    }
+    drop(held);
+    let before = resident();
+    let held: Vec<_> = (0..sessions).map(|_| full(&bundle)).collect();
+    if let (Some(before), Some(after)) = (before, resident()) {
+        let each = after.saturating_sub(before) / sessions / 1024;
+        println!("memory  a session at its limits: {each} KiB");
     }
     drop(held);
 }

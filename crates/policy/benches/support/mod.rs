@@ -1,6 +1,8 @@
 //! Sessions of any length, and calls to decide in them.
 
+use seawall_model::label::{Confidentiality, Integrity, Label};
 use seawall_model::{Action, ActionKind, Origin, Requester, ToolCall};
+use seawall_policy::session::MAX_FILES;
 use seawall_policy::{Bundle, Observation, SessionState, commit, decide, observe};
 use serde_json::{Value, json};
 
@@ -55,6 +57,37 @@ pub(crate) fn session(bundle: &Bundle, steps: usize) -> SessionState {
             is_error: false,
         };
         observe(bundle, &mut state, &seen, now);
+    }
+    state
+}
+
+/// A session whose bounded memories are all full: closely held text, values, records, files with
+/// labels, conversations, open calls and questions.
+#[allow(dead_code, reason = "not every benchmark has use for it")]
+pub(crate) fn full(bundle: &Bundle) -> SessionState {
+    let mut state = session(bundle, 400);
+    let secret = Label::new(Integrity::Outside, Confidentiality::Secret).with("credentials");
+    let mut at = 0u64;
+    while !state.memory.full && at < 400 {
+        let seen = Observation::Outside {
+            category: "web".into(),
+            text: listing(10_000 + usize::try_from(at).unwrap_or(0)),
+            label: Some(secret.clone()),
+        };
+        observe(bundle, &mut state, &seen, at * 1000);
+        at += 1;
+    }
+    for n in 0..MAX_FILES + 10 {
+        state.label_file(
+            &format!("/home/u/workspace/notes/folder{}/{n}.md", n % 97),
+            secret.clone(),
+        );
+    }
+    for n in 0..64 {
+        state.converse("mail", &format!("conversation {n} with somebody"));
+        let call = action(n, "exec", json!({"command": format!("make step{n}")}));
+        let verdict = decide(bundle, &state, &call, at * 1000);
+        commit(bundle, &mut state, &call, &verdict, at * 1000);
     }
     state
 }

@@ -34,7 +34,9 @@
 
 mod archive;
 mod ast;
+mod braces;
 mod builtins;
+mod compound;
 mod curl;
 mod dev;
 mod expand;

@@ -21,8 +21,13 @@ enum What {
     /// Show what Seawall changes in your configuration and why, and what an apply would change in
     /// the running snapshot.
     Diff,
-    /// Bring later edits of your configuration in. A bad one leaves the running snapshot as it is.
-    Apply,
+    /// Bring later edits of your configuration in. A bad one leaves the running snapshot as it is,
+    /// and so does one whose policy allows more than the running one, unless you say so.
+    Apply {
+        /// The policy may allow more than the running one.
+        #[arg(long)]
+        widen: bool,
+    },
     /// Print the snapshot that `up` or `apply` would use.
     Show,
 }
@@ -70,13 +75,21 @@ fn config(args: &Args) -> Result<(), String> {
                 }
             }
         }
-        What::Apply => {
-            let Some(answer) = up::ask(&prepared.home, &json!({ "cmd": "apply" }))? else {
+        What::Apply { widen } => {
+            let question = json!({ "cmd": "apply", "widen": widen });
+            let Some(answer) = up::ask(&prepared.home, &question)? else {
                 return Err("Seawall is not running for this deployment; `seawall up` reads your configuration anyway".into());
             };
             if answer.get("ok") != Some(&Value::Bool(true)) {
                 let why =
                     answer.get("error").and_then(Value::as_str).unwrap_or("no reason was given");
+                if let Some(changes) = answer.get("widens").and_then(Value::as_array) {
+                    let lines: Vec<&str> = changes.iter().filter_map(Value::as_str).collect();
+                    return Err(format!(
+                        "not applied, the running snapshot stays: {why}\n  {}\nif this is what you want: `seawall config apply --widen`",
+                        lines.join("\n  ")
+                    ));
+                }
                 return Err(format!("not applied, the running snapshot stays: {why}"));
             }
             if args.json {

@@ -779,7 +779,7 @@ fn places(facts: &Facts, home: &Home) -> Places {
 
 /// The bundle of the settings. The hosts that the egress rules let pass are the ones that may be
 /// fetched unasked: one list for both planes.
-fn bundle(settings: &Settings, facts: &Facts, places: Places) -> Result<Bundle, String> {
+pub(super) fn bundle(settings: &Settings, facts: &Facts, places: Places) -> Result<Bundle, String> {
     let egress: EgressPolicy = super::planes::egress_policy(settings, facts)?;
     let deployment = Deployment { places, listed_hosts: super::planes::listed_hosts(&egress) };
     Bundle::load_on(&settings.policy_files, &deployment).map_err(|errors| {

@@ -308,6 +308,14 @@ pub(crate) fn door_config() -> Value {
     seawall_door::gateway_config().get_mut("gateway").map(Value::take).unwrap_or_default()
 }
 
+/// The policy of a configuration, for comparison with another.
+pub(crate) fn bundle_of(
+    settings: &Settings,
+    facts: &Facts,
+) -> Result<seawall_policy::Bundle, String> {
+    engine::bundle(settings, facts, seawall_policy::Places::default())
+}
+
 /// Checks the parts of the settings that the planes read.
 pub(crate) fn check_settings(settings: &Settings, facts: &Facts) -> Result<(), String> {
     planes::egress_policy(settings, facts)?;

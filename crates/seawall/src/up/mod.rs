@@ -16,6 +16,7 @@ mod runplan;
 mod seed;
 mod snapshot;
 mod state;
+mod widens;
 
 pub(crate) use control::ask;
 pub(crate) use gateway::check_thoroughly;
@@ -197,8 +198,12 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                 launcher::News::Ended { run, code, note } => guard.tell(&ToGuard::RunEnded { run, code, note }).await,
             },
             Some((next, verdict, reply)) = to_install.recv() => {
+                let event = widens::event(&next.policy, crate::clock::now_ms());
                 let value = match verdict.and_then(|()| state.install(next)) {
                     Ok(changes) => {
+                        if let Some(event) = event {
+                            guard.tell(&ToGuard::Note(event)).await;
+                        }
                         // Guard and gateway both read the new snapshot by starting anew.
                         guard.tell(&ToGuard::Stop).await;
                         if let Some(gateway) = gateway.as_mut() {
@@ -215,6 +220,11 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                     // OpenClaw takes seconds to say whether it accepts a configuration; the loop
                     // goes on meanwhile.
                     Ok(next) => {
+                        let widen = request.question.get("widen") == Some(&Value::Bool(true));
+                        if let Some(refusal) = widens::refusal(&next.policy, widen) {
+                            let _ = request.reply.send(refusal);
+                            continue;
+                        }
                         let with = gateway::Validation::of(&state.prepared, &next.settings);
                         let checked = checked.clone();
                         tokio::task::spawn_blocking(move || {

@@ -50,6 +50,8 @@ pub(super) struct Next {
     facts: crate::render::Facts,
     frame: crate::render::Frame,
     pub(super) rendered: crate::render::Rendered,
+    /// What becomes of the policy.
+    pub(super) policy: Vec<seawall_policy::compare::Change>,
 }
 
 /// See the module.
@@ -166,7 +168,11 @@ impl State {
         }
         crate::daemon::check_settings(&settings, &facts)?;
         super::gateway::check_plan(&self.prepared, &facts, &settings)?;
-        Ok(Next { settings, loaded, facts, frame, rendered })
+        let policy = super::widens::changes(
+            (&self.prepared.settings, &self.prepared.facts),
+            (&settings, &facts),
+        )?;
+        Ok(Next { settings, loaded, facts, frame, rendered, policy })
     }
 
     /// Puts a checked snapshot in place and returns what differs from the user's configuration.
