@@ -239,6 +239,18 @@ fn run(
 /// # Errors
 /// When the launcher cannot be reached or refuses, with its reason.
 pub fn start(socket: &Path, ticket: &str) -> Result<i32, String> {
+    start_with_output(socket, ticket, io::stdout().as_fd())
+}
+
+/// The same, with another place for what the run prints.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with_output(
+    socket: &Path,
+    ticket: &str,
+    stdout: BorrowedFd<'_>,
+) -> Result<i32, String> {
     let unreachable = |e: Errno| format!("the guard's launcher cannot be reached: {e}");
     let server = rustix::net::socket_with(
         AddressFamily::UNIX,
@@ -249,8 +261,8 @@ pub fn start(socket: &Path, ticket: &str) -> Result<i32, String> {
     .map_err(unreachable)?;
     let address = SocketAddrUnix::new(socket).map_err(unreachable)?;
     rustix::net::connect(&server, &address).map_err(unreachable)?;
-    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    wire::send(server.as_fd(), ticket.as_bytes(), &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
+    let (stdin, stderr) = (io::stdin(), io::stderr());
+    wire::send(server.as_fd(), ticket.as_bytes(), &[stdin.as_fd(), stdout, stderr.as_fd()])
         .map_err(unreachable)?;
     let (text, _) = wire::receive(server.as_fd(), RecvFlags::empty()).map_err(unreachable)?;
     match serde_json::from_slice(&text) {

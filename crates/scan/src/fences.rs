@@ -36,7 +36,7 @@ pub(crate) fn fences<'a>(
                 &mut own
             };
             flow.offset = block.line.saturating_sub(1);
-            flow.fuel = flow.fuel.max(5_000);
+            flow.refill(5_000, block.text.len());
             if named.is_some() {
                 code::analyse(flow, language, &block.text);
             } else {
@@ -55,13 +55,15 @@ pub(crate) fn fences<'a>(
         } else if block.text.contains('`') {
             // A table of a security tool lists what it looks for.
             let sample = sample || block.kind == Kind::Table && purpose.security();
+            let lines = text::Lines::of(&block.text);
             for (at, span) in markdown::spans(&block.text) {
                 let commands = span.len() > 8 && span.contains(' ');
                 let first = span.split_whitespace().next().unwrap_or("");
                 if !commands || !starts_command(first) {
                     continue;
                 }
-                shell.offset = (block.line + text::line_of(&block.text, at)).saturating_sub(2);
+                shell.offset = (block.line + lines.at(at)).saturating_sub(2);
+                shell.refill(200, span.len());
                 code::analyse(&mut shell, code::Language::Shell, span);
                 Judge {
                     content,

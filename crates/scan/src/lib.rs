@@ -180,11 +180,7 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
     }
     kinship(index, tree, &roots, &texts, &mut findings);
     let findings = findings.finish();
-    let verdict = match findings.first().map(|f| f.severity) {
-        Some(Level::High | Level::Critical) => Verdict::Block,
-        Some(Level::Medium) => Verdict::Warn,
-        _ => Verdict::Allow,
-    };
+    let verdict = Verdict::of(&findings);
     Report { verdict, capabilities, findings }
 }
 

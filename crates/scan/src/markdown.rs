@@ -35,7 +35,6 @@ pub(crate) struct Block {
 #[derive(Debug, Clone)]
 pub(crate) struct Section {
     pub(crate) title: String,
-    pub(crate) level: usize,
     /// The heading, or one above it, speaks of attacks, bad examples or detection.
     pub(crate) about_attacks: bool,
 }
@@ -61,6 +60,8 @@ struct Builder<'a> {
     quoted: bool,
     item: bool,
     kind: Kind,
+    /// For each level, whether the last heading of that level that still holds speaks of attacks.
+    above: [Option<bool>; 7],
 }
 
 impl Builder<'_> {
@@ -104,10 +105,12 @@ impl Builder<'_> {
     fn heading(&mut self, number: u32, title: &str, level: usize) {
         self.flush();
         let concepts = self.content.concepts(&unicode::fold(title));
-        let above = self.out.sections.iter().rev().find(|s| s.level < level);
-        let about_attacks = concepts.any(&[Concept::AttackTalk])
-            || above.is_some_and(|s| s.about_attacks && s.level > 0);
-        self.out.sections.push(Section { title: title.to_owned(), level, about_attacks });
+        let above = self.above.iter().take(level).rev().find_map(|held| *held);
+        let about_attacks = concepts.any(&[Concept::AttackTalk]) || above.unwrap_or(false);
+        for (at, held) in self.above.iter_mut().enumerate().skip(level) {
+            *held = (at == level).then_some(about_attacks);
+        }
+        self.out.sections.push(Section { title: title.to_owned(), about_attacks });
         self.add(number, title, Kind::Prose, false, false);
         self.flush();
     }
@@ -123,8 +126,9 @@ pub(crate) fn parse(content: &Content, text: &str) -> Document {
         quoted: false,
         item: false,
         kind: Kind::Prose,
+        above: [None; 7],
     };
-    b.out.sections.push(Section { title: String::new(), level: 0, about_attacks: false });
+    b.out.sections.push(Section { title: String::new(), about_attacks: false });
     let mut lines = text.lines().zip(1u32..).peekable();
     if lines.peek().is_some_and(|(l, _)| l.trim_end() == "---") {
         let end = text.lines().skip(1).position(|l| matches!(l.trim_end(), "---" | "..."));
@@ -167,14 +171,12 @@ pub(crate) fn parse(content: &Content, text: &str) -> Document {
                 b.flush();
             }
             let mut inner = line.get(start + 4..).unwrap_or("").to_owned();
-            while !inner.contains("-->") {
-                match lines.next() {
-                    Some((more, _)) => {
-                        inner.push('\n');
-                        inner.push_str(more);
-                    }
-                    None => break,
-                }
+            let mut closed = inner.contains("-->");
+            while !closed {
+                let Some((more, _)) = lines.next() else { break };
+                closed = more.contains("-->");
+                inner.push('\n');
+                inner.push_str(more);
             }
             let (comment, after) = inner.split_once("-->").unwrap_or((&inner, ""));
             b.add(number, comment, Kind::Comment, quoted, false);

@@ -18,6 +18,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What findings amount to.
+    #[must_use]
+    pub fn of(findings: &[Finding]) -> Self {
+        match findings.iter().map(|f| f.severity).max() {
+            Some(Level::High | Level::Critical) => Verdict::Block,
+            Some(Level::Medium) => Verdict::Warn,
+            _ => Verdict::Allow,
+        }
+    }
+
     /// The name used in output.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -118,6 +128,25 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+impl Report {
+    /// The same with further findings, and the verdict that all of them give.
+    #[must_use]
+    pub fn with(mut self, further: Vec<Finding>) -> Self {
+        self.findings.extend(further);
+        sort(&mut self.findings);
+        self.verdict = self.verdict.max(Verdict::of(&self.findings));
+        self
+    }
+}
+
+/// Worst first, the worst kept.
+fn sort(findings: &mut Vec<Finding>) {
+    findings.sort_by(|a, b| {
+        (b.severity, &a.file, a.line, &a.rule).cmp(&(a.severity, &b.file, b.line, &b.rule))
+    });
+    findings.truncate(MAX_FINDINGS);
+}
+
 /// At most so many findings in a report; the worst are kept.
 pub const MAX_FINDINGS: usize = 200;
 
@@ -176,10 +205,7 @@ impl<'a> Findings<'a> {
     }
 
     pub(crate) fn finish(mut self) -> Vec<Finding> {
-        self.list.sort_by(|a, b| {
-            (b.severity, &a.file, a.line, &a.rule).cmp(&(a.severity, &b.file, b.line, &b.rule))
-        });
-        self.list.truncate(MAX_FINDINGS);
+        sort(&mut self.list);
         self.list
     }
 }

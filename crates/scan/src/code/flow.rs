@@ -4,13 +4,22 @@
 //! text (unknown parts are holes). One `Flow` spans all files of a skill that share a language
 //! run, so that what one command stores the next may run.
 
+use super::Language;
 use super::value::{Act, Event, Labels, Value, read_path};
 use crate::content::Content;
 use crate::text::urls;
 use std::collections::HashMap;
+use tree_sitter::Tree;
 
 /// Programs inside programs (`bash -c "python -c '…'"`): deeper ones are opaque.
 pub(crate) const MAX_DEPTH: usize = 6;
+/// Bytes parsed for one file, with the programs inside it and everything that it calls: thrice the
+/// longest code that is read.
+const MAX_PARSED: usize = 6 << 20;
+/// Most bytes of text in variables, and what functions printed.
+const MAX_HELD: usize = 16 << 20;
+/// Most functions of the shell.
+const MAX_FUNCTIONS: usize = 2_000;
 /// Most events of one file.
 const MAX_EVENTS: usize = 16_000;
 /// Most addresses of one call.
@@ -34,6 +43,15 @@ pub(crate) struct Flow<'a> {
     pub(crate) lost: Option<&'static str>,
     /// Work left: every nested analysis and command costs one. Keeps hostile nesting linear.
     pub(crate) fuel: usize,
+    /// Bytes that may still be parsed.
+    bytes: usize,
+    /// Bytes of text that variables hold.
+    held: usize,
+    /// Changes with everything that a shell function can see: variables, files, functions.
+    generation: u64,
+    /// What functions printed, by name and generation: called again while nothing has changed, one
+    /// does nothing new.
+    called: HashMap<(String, u64), Value>,
 }
 
 impl<'a> Flow<'a> {
@@ -49,7 +67,57 @@ impl<'a> Flow<'a> {
             functions: HashMap::new(),
             lost: None,
             fuel: 20_000,
+            bytes: MAX_PARSED,
+            held: 0,
+            generation: 0,
+            called: HashMap::new(),
         }
+    }
+
+    /// Work for the next piece of code of the same document: at least `fuel`, and enough to parse
+    /// `bytes` with what they hold.
+    pub(crate) fn refill(&mut self, fuel: usize, bytes: usize) {
+        self.fuel = self.fuel.max(fuel);
+        self.bytes = self.bytes.max(bytes.saturating_mul(2).saturating_add(fuel));
+    }
+
+    /// Defines a shell function.
+    pub(crate) fn define(&mut self, name: String, body: String) {
+        if self.functions.get(&name) == Some(&body) {
+            return;
+        }
+        if self.functions.len() < MAX_FUNCTIONS {
+            self.functions.insert(name, body);
+            self.generation += 1;
+        } else {
+            self.lose("has more functions than are followed");
+        }
+    }
+
+    /// Calls a shell function through `run`, unless it was called before and nothing has changed.
+    pub(crate) fn call(&mut self, name: &str, run: impl FnOnce(&mut Self) -> Value) -> Value {
+        let key = (name.to_owned(), self.generation);
+        if let Some(printed) = self.called.get(&key) {
+            return printed.clone();
+        }
+        let printed = run(self);
+        // What was cut short here may run to its end elsewhere.
+        let room = self.held.saturating_add(printed.size()) <= MAX_HELD;
+        if self.lost.is_none() && self.called.len() < MAX_ENTRIES && room {
+            self.held += printed.size();
+            self.called.insert(key, printed.clone());
+        }
+        printed
+    }
+
+    /// A syntax tree, while there is work left.
+    pub(crate) fn parse(&mut self, language: Language, text: &str) -> Option<Tree> {
+        let tree = if text.len() > self.bytes { None } else { super::parse_with(language, text) };
+        self.bytes = self.bytes.saturating_sub(text.len());
+        if tree.is_none() {
+            self.lose("costs more to read than is spent on it");
+        }
+        tree
     }
 
     pub(crate) fn emit(&mut self, line: u32, act: Act) {
@@ -83,7 +151,16 @@ impl<'a> Flow<'a> {
     }
 
     pub(crate) fn set(&mut self, name: &str, value: Value) {
-        if self.vars.len() < MAX_ENTRIES || self.vars.contains_key(name) {
+        if self.vars.get(name) == Some(&value) {
+            return;
+        }
+        self.held = self.held.saturating_sub(self.vars.get(name).map_or(0, Value::size));
+        if self.held.saturating_add(value.size()) > MAX_HELD {
+            self.vars.remove(name);
+            self.lose("holds more text than is followed");
+        } else if self.vars.len() < MAX_ENTRIES || self.vars.contains_key(name) {
+            self.generation += 1;
+            self.held += value.size();
             self.vars.insert(name.to_owned(), value);
         } else {
             self.lose("has more variables than are followed");
@@ -93,7 +170,11 @@ impl<'a> Flow<'a> {
     /// A variable may get a value: in a branch, after `&&`.
     pub(crate) fn maybe(&mut self, name: &str, value: Value) {
         match self.vars.get_mut(name) {
-            Some(before) => before.join(&value),
+            Some(held) => {
+                let before = held.clone();
+                held.join(&value);
+                self.generation += u64::from(*held != before);
+            }
             None => self.set(name, value),
         }
     }
@@ -106,10 +187,12 @@ impl<'a> Flow<'a> {
         let key = file_key(path);
         if self.files.len() < MAX_ENTRIES {
             let entry = self.files.entry(key).or_default();
+            let before = entry.clone();
             entry.taint(data);
             if entry.texts.is_empty() {
                 entry.texts.clone_from(&data.texts);
             }
+            self.generation += u64::from(*entry != before);
         } else {
             self.lose("writes more files than are followed");
         }

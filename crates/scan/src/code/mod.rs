@@ -15,8 +15,9 @@ use aho_corasick::AhoCorasick;
 use flow::Flow;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
-use tree_sitter::{Parser, Tree};
+use tree_sitter::{ParseOptions, Parser, Point, Tree};
 
 /// A language that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +52,12 @@ impl Language {
 /// Longest code that gets a syntax tree. Larger files are bundles or data; their text is still
 /// searched.
 const MAX_CODE: usize = 2 << 20;
+
+/// Steps of a parser (a hundred operations each) that any text may take.
+const PARSE_STEPS: usize = 1_000;
+/// One more step for so many bytes. Honest code takes a step for every 40 to 200 bytes; text that
+/// makes a grammar try everything takes many times more.
+const PARSE_BYTES: usize = 10;
 
 /// The language of a file, by its name and first line.
 pub(crate) fn language_of(path: &str, text: &str) -> Option<Language> {
@@ -120,7 +127,19 @@ pub(crate) fn parse_with(language: Language, text: &str) -> Option<Tree> {
             }
         };
         parser.reset();
-        parser.parse(text, None)
+        // Counted, not timed: what one text costs is the same everywhere.
+        let mut steps = PARSE_STEPS + text.len() / PARSE_BYTES;
+        let mut spend = |_: &tree_sitter::ParseState| {
+            steps = steps.saturating_sub(1);
+            if steps == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let options = ParseOptions::new().progress_callback(&mut spend);
+        let bytes = text.as_bytes();
+        parser.parse_with_options(
+            &mut |at: usize, _: Point| bytes.get(at..).unwrap_or(&[]),
+            None,
+            Some(options),
+        )
     })
 }
 
@@ -248,7 +267,7 @@ pub(crate) fn guessed(flow: &mut Flow<'_>, language: Language, text: &str) {
     match language {
         Language::Shell => read(flow, language, &unprompt(text)),
         _ => read(flow, language, text),
-    }
+    };
 }
 
 /// Reads code and records what it does.
@@ -264,32 +283,29 @@ pub(crate) fn analyse(flow: &mut Flow<'_>, language: Language, text: &str) {
         Language::Other => return,
         _ => text.to_owned(),
     };
-    read(flow, language, &plain);
+    let whole = read(flow, language, &plain);
     // A line that a grammar cannot read may swallow the lines after it. They are read once more
     // without it.
-    if let Some(repaired) = repair::without_errors(language, &plain) {
+    if !whole && let Some(repaired) = repair::without_errors(language, &plain) {
         read(flow, language, &repaired);
     }
 }
 
-fn read(flow: &mut Flow<'_>, language: Language, text: &str) {
-    match language {
-        Language::Shell | Language::Batch => {
-            shell::run_text(flow, text, None);
-        }
-        Language::PowerShell => {
-            if let Some(tree) = parse_with(language, text) {
-                let program = powershell::lower(tree.root_node(), text);
-                interp::run(flow, &program, language);
-            }
-        }
-        _ => {
-            if let Some(tree) = parse_with(language, text) {
-                let program = lower::lower(tree.root_node(), text, language == Language::Ruby);
-                interp::run(flow, &program, Language::JavaScript.if_script(language));
-            }
-        }
+/// Reads code; true when the grammar understood all of it.
+fn read(flow: &mut Flow<'_>, language: Language, text: &str) -> bool {
+    if matches!(language, Language::Shell | Language::Batch) {
+        return shell::run_whole(flow, text);
     }
+    let Some(tree) = flow.parse(language, text) else { return false };
+    let root = tree.root_node();
+    if language == Language::PowerShell {
+        let program = powershell::lower(root, text);
+        interp::run(flow, &program, language);
+    } else {
+        let program = lower::lower(root, text, language == Language::Ruby);
+        interp::run(flow, &program, Language::JavaScript.if_script(language));
+    }
+    !root.has_error()
 }
 
 impl Language {
@@ -325,12 +341,18 @@ fn batch(text: &str) -> String {
             if lower.starts_with("rem ") || line.starts_with("::") {
                 return String::new();
             }
-            let mut out = line.replace('^', "").replace('\\', "/");
-            while let (Some(start), true) = (out.find('%'), out.matches('%').count() >= 2) {
-                let Some(len) = out.get(start + 1..).and_then(|r| r.find('%')) else { break };
-                let name = out.get(start + 1..start + 1 + len).unwrap_or("").to_owned();
-                out.replace_range(start..start + len + 2, &format!("${{{name}}}"));
+            let line = line.replace('^', "").replace('\\', "/");
+            let mut out = String::with_capacity(line.len());
+            let mut rest = line.as_str();
+            while let Some((before, after)) = rest.split_once('%') {
+                let Some((name, after)) = after.split_once('%') else { break };
+                out.push_str(before);
+                out.push_str("${");
+                out.push_str(name);
+                out.push('}');
+                rest = after;
             }
+            out.push_str(rest);
             out
         })
         .collect::<Vec<_>>()

@@ -7,7 +7,7 @@ use tree_sitter::Node;
 /// placeholder.
 const ROUNDS: usize = 8;
 /// Bytes parsed in all, so that a large file full of errors costs no more than a large file.
-const BUDGET: usize = 4 << 20;
+const BUDGET: usize = 1 << 20;
 
 /// `text` with the lines blanked at which errors begin; `None` when there is no error. Lines keep
 /// their numbers.

@@ -25,13 +25,23 @@ pub(crate) fn run_text(flow: &mut Flow<'_>, text: &str, holes: Option<&Value>) -
     // A hole is no shell character: it becomes a variable.
     let prepared =
         if text.contains(HOLE) { text.replace(HOLE, "${__hole}") } else { text.to_owned() };
-    let prepared = brace_words(prepared);
-    let Some(tree) = super::parse_with(super::Language::Shell, &prepared) else {
-        return Value::default();
+    run_prepared(flow, prepared, holes).0
+}
+
+/// Runs the text of a file or fence; true when the grammar understood all of it.
+pub(crate) fn run_whole(flow: &mut Flow<'_>, text: &str) -> bool {
+    run_prepared(flow, text.to_owned(), None).1
+}
+
+fn run_prepared(flow: &mut Flow<'_>, text: String, holes: Option<&Value>) -> (Value, bool) {
+    let prepared = brace_words(text);
+    let Some(tree) = flow.parse(super::Language::Shell, &prepared) else {
+        return (Value::default(), false);
     };
     let hole = holes.map(|h| Value { texts: Vec::new(), ..h.clone() });
     let mut shell = Shell { flow, source: &prepared, hole, depth: 0, conditional: 0 };
-    shell.run(tree.root_node(), &Value::default())
+    let printed = shell.run(tree.root_node(), &Value::default());
+    (printed, !tree.root_node().has_error())
 }
 
 /// `{curl,-s,…}` where a command begins is a command spelt without spaces, which the grammar takes
@@ -40,7 +50,9 @@ fn brace_words(text: String) -> String {
     if !text.contains('{') {
         return text;
     }
-    let mut out = text.clone();
+    // Pieces of `text` and, between them, what stands in the place of such words.
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
     for (at, _) in text.match_indices('{') {
         let before = text.get(..at).unwrap_or("").trim_end_matches([' ', '\t']);
         if !before.is_empty() && !before.ends_with(['\n', ';', '|', '&', '(', '`', '!']) {
@@ -58,9 +70,14 @@ fn brace_words(text: String) -> String {
                 .split_once(',')
                 .is_some_and(|(first, _)| !first.is_empty() && !first.contains([':', '=']));
         if words {
-            out.replace_range(at..at + end + 2, &format!(" {} ", inner.replace(',', " ")));
+            out.push_str(text.get(done..at).unwrap_or(""));
+            out.push(' ');
+            out.push_str(&inner.replace(',', " "));
+            out.push(' ');
+            done = at + end + 2;
         }
     }
+    out.push_str(text.get(done..).unwrap_or(""));
     out
 }
 
@@ -148,9 +165,7 @@ impl<'s> Shell<'_, '_, 's> {
                 let name = node.child_by_field_name("name").map_or("", |n| self.text(n)).to_owned();
                 if let Some(body) = node.child_by_field_name("body") {
                     let text = self.text(body).to_owned();
-                    if self.flow.functions.len() < 2_000 {
-                        self.flow.functions.insert(name, text);
-                    }
+                    self.flow.define(name, text);
                     // Its body counts even when nothing here calls it.
                     return self.run(body, stdin);
                 }
@@ -382,7 +397,10 @@ impl<'s> Shell<'_, '_, 's> {
             for (index, value) in argv.iter().enumerate().skip(1) {
                 self.flow.set(&index.to_string(), value.clone());
             }
-            return self.flow.nested(at, |flow| run_text(flow, &body, None));
+            let name = argv.first().and_then(Value::known).unwrap_or("").to_owned();
+            return self
+                .flow
+                .call(&name, |flow| flow.nested(at, |flow| run_text(flow, &body, None)));
         }
         command::run(self.flow, &argv, input, at)
     }

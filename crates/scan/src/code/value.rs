@@ -60,7 +60,7 @@ const MAX_SOURCES: usize = 24;
 pub(crate) const MORE_SOURCES: &str = "…";
 
 /// What is known of a value.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Value {
     pub(crate) labels: Labels,
     /// Texts it may be, with [`HOLE`] for unknown parts.
@@ -84,6 +84,12 @@ impl Value {
 
     pub(crate) fn labelled(labels: Labels, source: impl Into<String>) -> Self {
         Self { labels, sources: vec![source.into()], ..Self::default() }
+    }
+
+    /// Bytes of text in it.
+    pub(crate) fn size(&self) -> usize {
+        self.texts.iter().map(String::len).sum::<usize>()
+            + self.list.iter().map(Value::size).sum::<usize>()
     }
 
     /// The one text that it certainly is.

@@ -13,8 +13,9 @@ use crate::markdown::{Block, Document, Kind, sentences};
 use crate::purpose::Purpose;
 use crate::report::{Capabilities, Findings};
 use crate::text::urls::{self, Url};
-use crate::text::{line_of, unicode};
+use crate::text::{Lines, unicode};
 use seawall_model::finding::Level;
+use std::cell::OnceCell;
 
 /// Most links of one paragraph: an index page, or a crowd to hide in.
 const MAX_LINKS: usize = 2_000;
@@ -137,40 +138,53 @@ impl<'a> Prose<'a, '_> {
         let hidden = block.kind == Kind::Comment;
         let window = window(document, index);
         let links = urls::find(&block.text, MAX_LINKS);
+        let lines = Lines::of(&block.text);
+        let named = OnceCell::new();
         for url in &links {
-            let line = block.line + line_of(&block.text, url.at) - 1;
-            self.link(document, index, block, window, url, line, sample);
+            let line = block.line + lines.at(url.at) - 1;
+            self.link(document, index, block, &named, window, url, line, sample);
         }
         if links.is_empty() {
             self.no_link(document, index, block, window, sample);
         }
         let mut together = Concepts::default();
         for (at, sentence) in sentences(&block.text) {
-            let line = block.line + line_of(&block.text, at) - 1;
             let folded = unicode::fold(sentence);
             let hits = self.content.hits(&folded);
+            let quotes = Quotes::of(&folded);
             let mut spoken = Concepts::default();
             for hit in &hits {
-                if !mentioned(&folded, hit.start, hit.end) {
+                if !spoken.has(hit.concept) && !quotes.around(hit.start, hit.end) {
                     spoken.insert(hit.concept);
                 }
             }
             if spoken == Concepts::default() {
                 continue;
             }
-            let links: Vec<&Url> =
-                links.iter().filter(|u| u.at >= at && u.at < at + sentence.len()).collect();
+            let line = block.line + lines.at(at) - 1;
+            let (from, to) = (
+                links.partition_point(|u| u.at < at),
+                links.partition_point(|u| u.at < at + sentence.len()),
+            );
+            let links: Vec<&Url> = links.get(from..to).unwrap_or(&[]).iter().collect();
             self.sentence(sentence, spoken, block, window, &links, line, sample, hidden);
             if !spoken.has(C::Negation) {
                 together = together.union(spoken);
             }
         }
-        self.spread(block, together, &links, sample);
+        self.spread(block, together, &links, &lines, sample);
     }
 
     /// One act told in several sentences: what is taken in one, where it goes in the next. Weaker
     /// than one sentence that says both, so it only warns.
-    fn spread(&mut self, block: &Block, together: Concepts, links: &[Url], sample: bool) {
+    fn spread(
+        &mut self,
+        block: &Block,
+        together: Concepts,
+        links: &[Url],
+        lines: &Lines,
+        sample: bool,
+    ) {
         if !together.all(&[C::Send, C::Sensitive])
             || !together.any(&[C::Recurring, C::Conceal])
             || together.has(C::AttackTalk)
@@ -181,7 +195,7 @@ impl<'a> Prose<'a, '_> {
         let recipient =
             links.iter().find(|u| trust(self.content, self.purpose, u) >= Trust::Stranger);
         if let Some(url) = recipient {
-            let line = block.line + line_of(&block.text, url.at) - 1;
+            let line = block.line + lines.at(url.at) - 1;
             let host = url.host.clone();
             self.report(
                 "send-out",
@@ -262,19 +276,36 @@ fn introduces_sample(document: &Document, index: usize) -> bool {
     })
 }
 
-/// Between quotation marks or in a code span: spoken of, not said.
-fn mentioned(folded: &str, start: usize, end: usize) -> bool {
-    let before = folded.get(..start).unwrap_or("");
-    let after = folded.get(end..).unwrap_or("");
-    for (open, close) in [('"', '"'), ('“', '”'), ('«', '»'), ('「', '」')] {
-        let odd = if open == close {
-            before.matches(open).count() % 2 == 1
-        } else {
-            before.matches(open).count() > before.matches(close).count()
-        };
-        if odd && after.contains(close) {
-            return true;
-        }
+/// Quotation marks of one sentence. What stands between them is spoken of, not said.
+struct Quotes(Vec<Marks>);
+
+/// Where the marks of one kind are.
+struct Marks {
+    open: Vec<usize>,
+    /// None where the same mark opens and closes.
+    close: Option<Vec<usize>>,
+}
+
+impl Quotes {
+    fn of(folded: &str) -> Self {
+        let places = |mark: char| folded.match_indices(mark).map(|(at, _)| at).collect::<Vec<_>>();
+        let pairs = [('"', None), ('“', Some('”')), ('«', Some('»')), ('「', Some('」'))];
+        let marks = pairs
+            .map(|(open, close)| Marks { open: places(open), close: close.map(places) })
+            .into_iter();
+        Self(marks.filter(|marks| !marks.open.is_empty()).collect())
     }
-    false
+
+    /// True when `start..end` stands between a pair of them.
+    fn around(&self, start: usize, end: usize) -> bool {
+        let before = |list: &[usize]| list.partition_point(|at| *at < start);
+        self.0.iter().any(|marks| {
+            let inside = match &marks.close {
+                None => before(&marks.open) % 2 == 1,
+                Some(close) => before(&marks.open) > before(close),
+            };
+            let close = marks.close.as_ref().unwrap_or(&marks.open);
+            inside && close.last().is_some_and(|at| *at >= end)
+        })
+    }
 }

@@ -7,6 +7,10 @@ use crate::judge::{Trust, trust};
 use crate::markdown::{Block, Document, Kind};
 use crate::text::urls::Url;
 use seawall_model::finding::Level;
+use std::cell::OnceCell;
+
+/// Longest text of a link that is read for a name.
+const MAX_LINK_TEXT: usize = 4_096;
 
 impl Prose<'_, '_> {
     /// Demands a program from somewhere.
@@ -16,6 +20,7 @@ impl Prose<'_, '_> {
         document: &Document,
         index: usize,
         block: &Block,
+        named: &OnceCell<Option<String>>,
         window: Concepts,
         url: &Url,
         line: u32,
@@ -68,7 +73,7 @@ impl Prose<'_, '_> {
             return;
         }
         let demanded = program || is_requirement(document, index);
-        let tool = self.tool(document, index, block, url);
+        let tool = self.tool(document, index, block, named, url);
         let used = tool.as_deref().is_none_or(|t| self.used(t));
         let impostor = tool.as_deref().is_some_and(|t| platform_name(t) && !official(t))
             || (platform_name(&url.host) && demanded);
@@ -159,16 +164,28 @@ impl Prose<'_, '_> {
     }
 
     /// The program that a link is about: its link text, or the name beside the demand.
-    fn tool(&self, document: &Document, index: usize, block: &Block, url: &Url) -> Option<String> {
-        let before = block.text.get(..url.at).unwrap_or("");
+    /// `named` keeps the first name in the block, which is the same for all its links.
+    fn tool(
+        &self,
+        document: &Document,
+        index: usize,
+        block: &Block,
+        named: &OnceCell<Option<String>>,
+        url: &Url,
+    ) -> Option<String> {
+        let mut from = url.at.saturating_sub(MAX_LINK_TEXT);
+        while !block.text.is_char_boundary(from) {
+            from += 1;
+        }
+        let before = block.text.get(from..url.at).unwrap_or("");
         if before.ends_with("](") {
             let text = before.trim_end_matches("](").rsplit('[').next().unwrap_or("");
             if let Some(name) = names(text).next() {
                 return Some(name);
             }
         }
-        if let Some(name) = names(&block.text).next() {
-            return Some(name);
+        if let Some(name) = named.get_or_init(|| names(&block.text).next()) {
+            return Some(name.clone());
         }
         let from = index.saturating_sub(2);
         document

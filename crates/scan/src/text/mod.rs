@@ -49,13 +49,35 @@ pub(crate) fn line_of(text: &str, at: usize) -> u32 {
     u32::try_from(before.iter().filter(|b| **b == b'\n').count() + 1).unwrap_or(u32::MAX)
 }
 
+/// Lines of many offsets of one text, without counting from its beginning each time.
+pub(crate) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
+    }
+
+    /// Line of a byte offset, from 1.
+    pub(crate) fn at(&self, at: usize) -> u32 {
+        u32::try_from(self.0.partition_point(|end| *end < at) + 1).unwrap_or(u32::MAX)
+    }
+}
+
 /// `text` shortened for a message.
 pub(crate) fn clip(text: &str, max: usize) -> String {
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if flat.chars().count() <= max {
-        return flat;
+    let mut out = String::new();
+    let mut room = max;
+    for word in text.split_whitespace() {
+        let gap = usize::from(!out.is_empty());
+        let length = word.chars().take(room + 1).count() + gap;
+        if length > room {
+            out.extend(" ".chars().take(gap).chain(word.chars()).take(room));
+            out.push('…');
+            return out;
+        }
+        out.extend(" ".chars().take(gap));
+        out.push_str(word);
+        room -= length;
     }
-    let mut out: String = flat.chars().take(max).collect();
-    out.push('…');
     out
 }

@@ -8,9 +8,11 @@ mod child;
 mod gate;
 mod load;
 mod lock;
+pub(crate) mod relay;
 mod render;
 mod sbom;
 mod tools;
+mod virustotal;
 
 use cell::Confinement;
 use child::Scanner;
@@ -21,6 +23,7 @@ use seawall_scan::{Capabilities, Content, Finding, Report, Verdict};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use virustotal::VirusTotal;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -90,6 +93,8 @@ struct ScanArgs {
     /// Fail where the scanning process cannot be confined in full.
     #[arg(long)]
     confined_only: bool,
+    #[command(flatten)]
+    virustotal: virustotal::Options,
 }
 
 #[derive(clap::Args)]
@@ -194,7 +199,12 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let result = match &args.command {
         Command::Scan(args) => scan(args),
         Command::InstallPolicy(args) => {
-            return gate::run(&args.lock.path(), args.require_approval, args.confined_only);
+            return gate::run(
+                &args.lock.path(),
+                args.lock.lock.is_some(),
+                args.require_approval,
+                args.confined_only,
+            );
         }
         Command::Approve(args) => decide(args, Status::Approved),
         Command::Deny(args) => decide(args, Status::Denied),
@@ -290,11 +300,24 @@ fn look(scanner: &mut Scanner, path: &Path) -> (Option<Folder>, Report, bool) {
 
 fn scan(args: &ScanArgs) -> Outcome {
     let mut scanner = Scanner::new(args.confined_only);
+    let mut virustotal = VirusTotal::open(&args.virustotal)?;
     let mut all = Vec::new();
     let mut worst = 0;
     let text_content = if args.json { None } else { Some(content()?) };
     for path in resolve(&args.paths)? {
-        let (_, report, done) = look(&mut scanner, &path);
+        let (folder, mut report, mut done) = look(&mut scanner, &path);
+        if let (Some(virustotal), Some(folder)) = (&mut virustotal, &folder) {
+            report = match virustotal.add(folder, report.clone()) {
+                Ok(report) => report,
+                Err(error) => {
+                    // The scanner's own verdict stands; that it stands alone is an error.
+                    let _ =
+                        writeln!(std::io::stderr(), "seawall skill: {}: {error}", path.display());
+                    done = false;
+                    report
+                }
+            };
+        }
         worst = worst.max(if done { render::code(report.verdict) } else { FAILED });
         let scanned = Scanned { path: path.to_string_lossy().into_owned(), report };
         if args.json {
@@ -383,6 +406,17 @@ fn decide(args: &DecideArgs, status: Status) -> Outcome {
     let word = if status == Status::Approved { "approved" } else { "denied" };
     print(&format!("{word} {name} {tree}\n"))?;
     Ok(0)
+}
+
+/// The folder of the lockfile that a guarded gateway's gate reads, made when it is missing, and the
+/// file in it. `SEAWALL_SKILLS_LOCK` does not count: its folder may hold anything.
+pub(crate) fn gate_lock() -> PathBuf {
+    lock::default_path()
+}
+
+/// Makes the folder of [`gate_lock`].
+pub(crate) fn make_gate_folder() -> Result<PathBuf, String> {
+    lock::make_folder(&gate_lock())
 }
 
 /// Whether each of these folders is a skill exactly as it was approved, by the lockfile that the

@@ -26,6 +26,8 @@ pub(crate) struct Frame {
     pub(crate) plugin_dir: PathBuf,
     /// The `seawall` program.
     pub(crate) seawall: PathBuf,
+    /// The lockfile of skills, in a folder that the gateway sees read-only.
+    pub(crate) skills_lock: PathBuf,
     /// Log file of the gateway, below its state folder.
     pub(crate) log_file: PathBuf,
     /// OpenClaw's state folder.
@@ -205,7 +207,7 @@ fn planes(config: &mut Editor, frame: &Frame) {
             "exec": {
                 "source": "exec",
                 "command": frame.seawall,
-                "args": ["skill", "install-policy"],
+                "args": ["skill", "install-policy", "--lock", frame.skills_lock],
                 "timeoutMs": 30000
             }
         }),
@@ -240,7 +242,18 @@ fn mcp(config: &mut Editor, frame: &Frame) {
         }
         let why = "an MCP server runs in a sandbox of its own; its program and arguments stay with the guard";
         config.set(&format!("{path}.command"), json!(frame.seawall), why);
-        config.set(&format!("{path}.args"), json!(["start", format!("mcp:{name}")]), why);
+        config.set(
+            &format!("{path}.args"),
+            json!([
+                "start",
+                format!("mcp:{name}"),
+                "--lock",
+                frame.skills_lock,
+                "--seen",
+                frame.state_dir.join("seawall-mcp"),
+            ]),
+            why,
+        );
         config.remove(&format!("{path}.env"), why);
         config.remove(&format!("{path}.cwd"), why);
     }
@@ -256,6 +269,7 @@ mod tests {
             proxy_port: 3128,
             plugin_dir: "/run/seawall/plugin".into(),
             seawall: "/run/seawall/bin/seawall".into(),
+            skills_lock: "/guard/skills/lock.json".into(),
             log_file: "/state/logs/gateway.log".into(),
             state_dir: "/state".into(),
             door: json!({ "auth": { "mode": "trusted-proxy" } }),

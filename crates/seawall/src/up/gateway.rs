@@ -305,6 +305,9 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
         .cloned()
         .collect();
     hold_configuration(prepared, facts, settings)?;
+    let mut read_only = list(&mut read_only.iter())?;
+    // The gate runs inside: without the lockfile it would know nothing of what was denied.
+    read_only.push(text(&crate::cmd::skill::make_gate_folder()?)?);
     let current = prepared.home.snapshots().join("current");
     let mut protect = vec![text(&deployment.config_path)?];
     protect.extend(list(&mut hold_programs(prepared, facts, settings)?.iter())?);
@@ -319,7 +322,7 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
         config_dir: text(&current)?,
         config_file: text(&current.join("openclaw.json"))?,
         workspaces,
-        read_only: list(&mut read_only.iter())?,
+        read_only,
         protect,
         home: text(&deployment.home)?,
         run_dir: text(&prepared.home.run())?,

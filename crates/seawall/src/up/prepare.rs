@@ -98,6 +98,7 @@ pub(crate) fn render_for(
         proxy_port,
         plugin_dir: run.join("sockets/plugin"),
         seawall: run.join("bin/seawall"),
+        skills_lock: crate::cmd::skill::gate_lock(),
         log_file: deployment.state_dir.join("logs/gateway.log"),
         state_dir: deployment.state_dir.clone(),
         door: crate::daemon::door_config(),

@@ -15,6 +15,8 @@ use std::collections::HashMap;
 /// Times the program is gone through: once to learn what functions return and are given, once to
 /// carry that along, once to record.
 const PASSES: usize = 3;
+/// Most bytes of text in variables: a program that adds to itself line by line would fill memory.
+const MAX_HELD: usize = 16 << 20;
 /// Expressions deeper than this are opaque.
 const MAX_NESTING: usize = 120;
 
@@ -30,6 +32,8 @@ struct Interp<'f, 'a, 'p> {
     scope: usize,
     line: u32,
     depth: usize,
+    /// Bytes of text that variables hold.
+    held: usize,
 }
 
 /// Runs through `program`.
@@ -47,6 +51,7 @@ pub(crate) fn run(flow: &mut Flow<'_>, program: &Program, language: Language) {
         scope: 0,
         line: 1,
         depth: 0,
+        held: 0,
     };
     if let Some(why) = program.cut {
         interp.flow.lose(why);
@@ -107,12 +112,18 @@ impl Interp<'_, '_, '_> {
         let scope = self.lookup_scope(name).unwrap_or(self.scope);
         // Properties of an object belong to all its methods.
         let scope = if name.starts_with(['%', '@']) || own(name) { 0 } else { scope };
-        let key = (scope, name.to_owned());
+        let held = self.vars.entry((scope, name.to_owned())).or_default();
+        self.held = self.held.saturating_sub(held.size());
         if join {
-            self.vars.entry(key).or_default().join(value);
+            held.join(value);
         } else {
-            self.vars.insert(key, value.clone());
+            held.clone_from(value);
         }
+        if self.held.saturating_add(held.size()) > MAX_HELD {
+            (held.texts, held.list) = (Vec::new(), Vec::new());
+            self.flow.lose("holds more text than is followed");
+        }
+        self.held = self.held.saturating_add(held.size());
     }
 
     fn lookup_scope(&self, name: &str) -> Option<usize> {

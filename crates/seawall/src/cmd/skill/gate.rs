@@ -104,8 +104,15 @@ fn shown(finding: &Finding) -> ResponseFinding {
 }
 
 /// Answers one request.
-pub(crate) fn run(lock: &Path, require_approval: bool, confined_only: bool) -> ExitCode {
-    let response = decide(lock, require_approval, confined_only);
+///
+/// `named`: the lockfile was given, and is not the default one.
+pub(crate) fn run(
+    lock: &Path,
+    named: bool,
+    require_approval: bool,
+    confined_only: bool,
+) -> ExitCode {
+    let response = decide(lock, named, require_approval, confined_only);
     match serde_json::to_string(&response) {
         Ok(text) => {
             let mut out = std::io::stdout().lock();
@@ -119,7 +126,7 @@ pub(crate) fn run(lock: &Path, require_approval: bool, confined_only: bool) -> E
     }
 }
 
-fn decide(lock_path: &Path, require_approval: bool, confined_only: bool) -> Response {
+fn decide(lock_path: &Path, named: bool, require_approval: bool, confined_only: bool) -> Response {
     let mut text = String::new();
     if let Err(error) = std::io::stdin().lock().take(MAX_REQUEST + 1).read_to_string(&mut text) {
         return Response::block(format!("Seawall could not read the install request: {error}"));
@@ -160,6 +167,14 @@ fn decide(lock_path: &Path, require_approval: bool, confined_only: bool) -> Resp
                 request.source_path.display()
             ));
         }
+    }
+    // A folder that was named and is not there is a mistake or a missing mount; taken for "nothing
+    // was decided", it would let through what was denied.
+    if named && !lock_path.parent().is_some_and(Path::is_dir) {
+        return Response::block(format!(
+            "Seawall does not see the folder of the lockfile `{}`. Make it, or correct --lock.",
+            lock_path.display()
+        ));
     }
     let lock = match Lock::read(lock_path) {
         Ok(lock) => lock,

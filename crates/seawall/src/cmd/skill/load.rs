@@ -63,18 +63,27 @@ pub(crate) fn load(path: &Path) -> Result<Folder, LoadError> {
         fs::canonicalize(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
     let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let mut out = Folder { name, root: root.clone(), ..Folder::default() };
-    let mut total = 0u64;
+    let mut spent = Spent { bytes: 0, entries: 0 };
     if meta.is_file() {
         let base = root.file_name().map(PathBuf::from).unwrap_or_default();
-        take(&mut out, &root, &base, meta.len(), &mut total);
+        take(&mut out, &root, &base, meta.len(), &mut spent.bytes);
     } else {
-        walk(&mut out, &root, Path::new(""), 0, &mut total);
+        walk(&mut out, &root, Path::new(""), 0, &mut spent);
     }
     out.files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(out)
 }
 
-fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, total: &mut u64) {
+/// Most entries of a skill, folders and links included: [`MAX_FILES`] counts only what is read.
+const MAX_ENTRIES: usize = 4 * MAX_FILES;
+
+/// What reading a folder has cost so far.
+struct Spent {
+    bytes: u64,
+    entries: usize,
+}
+
+fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, spent: &mut Spent) {
     let shown = inside.to_string_lossy().into_owned();
     if depth > MAX_DEPTH {
         return out.unread.push((shown, Unread::TooDeep));
@@ -84,7 +93,8 @@ fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, total: &mut u
     };
     // Read lazily and stop at the limit: a folder of a million entries must not be listed first.
     for entry in entries {
-        if out.files.len() >= MAX_FILES {
+        spent.entries += 1;
+        if out.files.len() >= MAX_FILES || spent.entries > MAX_ENTRIES {
             return out.unread.push((shown, Unread::TooMany));
         }
         if out.unread.len() > 100 {
@@ -109,9 +119,9 @@ fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, total: &mut u
             if relative.ends_with(".git/objects") {
                 continue;
             }
-            walk(out, &path, &relative, depth + 1, total);
+            walk(out, &path, &relative, depth + 1, spent);
         } else if kind.is_file() {
-            take(out, &path, &relative, meta.len(), total);
+            take(out, &path, &relative, meta.len(), &mut spent.bytes);
         } else {
             out.unread.push((relative.to_string_lossy().into_owned(), Unread::Special));
         }

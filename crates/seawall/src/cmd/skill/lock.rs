@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// What was decided about a skill.
@@ -78,18 +79,30 @@ pub(crate) enum LockError {
 /// Largest lockfile that is read.
 const MAX: u64 = 64 << 20;
 
-/// Where the lockfile is when nothing else is said.
+/// Where the lockfile is when nothing else is said: in a folder of its own, because a guarded
+/// gateway sees that folder. A file that is replaced is seen through its folder only.
 pub(crate) fn default_path() -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    match (state, home) {
-        _ if rustix::process::geteuid().is_root() => {
-            PathBuf::from("/var/lib/seawall/skills.lock.json")
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("SEAWALL_HOME").or_else(|| {
+        if rustix::process::geteuid().is_root() {
+            return None;
         }
-        (Some(state), _) => state.join("seawall/skills.lock.json"),
-        (None, Some(home)) => home.join(".local/state/seawall/skills.lock.json"),
-        (None, None) => PathBuf::from("/var/lib/seawall/skills.lock.json"),
-    }
+        absolute("XDG_STATE_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+            .map(|state| state.join("seawall"))
+    });
+    base.unwrap_or_else(|| PathBuf::from("/var/lib/seawall")).join("skills/lock.json")
+}
+
+/// Makes the folder of [`default_path`], which a guarded gateway reads.
+pub(crate) fn make_folder(lock: &Path) -> Result<PathBuf, String> {
+    let dir = lock.parent().unwrap_or(Path::new("/"));
+    let say = |e: std::io::Error| format!("cannot make `{}`: {e}", dir.display());
+    fs::create_dir_all(dir).map_err(say)?;
+    // Approvals are no secret, and the gateway is another user.
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).map_err(say)?;
+    Ok(dir.to_owned())
 }
 
 impl Lock {
@@ -132,6 +145,8 @@ impl Lock {
                 fs::OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
+            // The gate inside a guarded gateway reads it as another user.
+            file.set_permissions(fs::Permissions::from_mode(0o644))?;
             file.sync_all()?;
             fs::rename(&temporary, path)?;
             fs::File::open(dir)?.sync_all()

@@ -64,11 +64,16 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, ListError> {
     for (index, tool) in list.iter().enumerate() {
         let name = tool.get("name").and_then(Value::as_str).filter(|n| !n.is_empty());
         let name = name.ok_or(ListError::NoName(index + 1))?;
-        if out.insert(name.to_owned(), canonical(tool, 0).to_string()).is_some() {
+        if out.insert(name.to_owned(), pinned(tool)).is_some() {
             return Err(ListError::Twice(name.to_owned()));
         }
     }
     Ok(out)
+}
+
+/// A tool as canonical JSON: what a pin holds.
+pub(crate) fn pinned(tool: &Value) -> String {
+    canonical(tool, 0).to_string()
 }
 
 /// The same value with its keys in order, whatever order the server wrote them in.
