@@ -1,0 +1,10 @@
+//! PowerShell.
+#![no_main]
+
+mod scan;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    scan::one("run.ps1", data);
+});

@@ -1,0 +1,10 @@
+//! Shell.
+#![no_main]
+
+mod scan;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    scan::one("run.sh", data);
+});
