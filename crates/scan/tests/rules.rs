@@ -633,9 +633,12 @@ fn every_rule_finds_its_example_and_leaves_the_honest_one() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What others say of a file, which no example here can bring about: tested with `seawall skill`.
+const OTHERS: [&str; 2] = ["virustotal", "virustotal-unknown"];
+
 #[test]
 fn every_rule_has_an_example() {
-    let tested: BTreeSet<&str> = cases().iter().map(|c| c.rule).collect();
+    let tested: BTreeSet<&str> = cases().iter().map(|c| c.rule).chain(OTHERS).collect();
     let written: BTreeSet<&str> =
         shipped().expect("the data loads").rules().map(|r| r.id.as_str()).collect();
     assert_eq!(tested, written);

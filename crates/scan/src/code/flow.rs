@@ -78,6 +78,8 @@ impl<'a> Flow<'a> {
     /// `bytes` with what they hold.
     pub(crate) fn refill(&mut self, fuel: usize, bytes: usize) {
         self.fuel = self.fuel.max(fuel);
+        // What was seen so far is judged by where it stood: a function called here acts here.
+        self.called.clear();
         self.bytes = self.bytes.max(bytes.saturating_mul(2).saturating_add(fuel));
     }
 

@@ -25,22 +25,27 @@ pub(crate) fn run_text(flow: &mut Flow<'_>, text: &str, holes: Option<&Value>) -
     // A hole is no shell character: it becomes a variable.
     let prepared =
         if text.contains(HOLE) { text.replace(HOLE, "${__hole}") } else { text.to_owned() };
-    run_prepared(flow, prepared, holes).0
+    run_prepared(flow, prepared, holes, &Value::default()).0
 }
 
 /// Runs the text of a file or fence; true when the grammar understood all of it.
 pub(crate) fn run_whole(flow: &mut Flow<'_>, text: &str) -> bool {
-    run_prepared(flow, text.to_owned(), None).1
+    run_prepared(flow, text.to_owned(), None, &Value::default()).1
 }
 
-fn run_prepared(flow: &mut Flow<'_>, text: String, holes: Option<&Value>) -> (Value, bool) {
+fn run_prepared(
+    flow: &mut Flow<'_>,
+    text: String,
+    holes: Option<&Value>,
+    stdin: &Value,
+) -> (Value, bool) {
     let prepared = brace_words(text);
     let Some(tree) = flow.parse(super::Language::Shell, &prepared) else {
         return (Value::default(), false);
     };
     let hole = holes.map(|h| Value { texts: Vec::new(), ..h.clone() });
     let mut shell = Shell { flow, source: &prepared, hole, depth: 0, conditional: 0 };
-    let printed = shell.run(tree.root_node(), &Value::default());
+    let printed = shell.run(tree.root_node(), stdin);
     (printed, !tree.root_node().has_error())
 }
 
@@ -398,9 +403,15 @@ impl<'s> Shell<'_, '_, 's> {
                 self.flow.set(&index.to_string(), value.clone());
             }
             let name = argv.first().and_then(Value::known).unwrap_or("").to_owned();
-            return self
-                .flow
-                .call(&name, |flow| flow.nested(at, |flow| run_text(flow, &body, None)));
+            let run = |flow: &mut Flow<'_>| {
+                flow.nested(at, |flow| run_prepared(flow, body, None, input).0)
+            };
+            // What stands on its input is not known by its name.
+            return if *input == Value::default() {
+                self.flow.call(&name, run)
+            } else {
+                run(self.flow)
+            };
         }
         command::run(self.flow, &argv, input, at)
     }
