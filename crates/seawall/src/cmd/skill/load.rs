@@ -37,6 +37,10 @@ pub(crate) struct Folder {
     pub(crate) root: PathBuf,
     pub(crate) files: Vec<Raw>,
     pub(crate) unread: Vec<(String, Unread)>,
+    /// Links inside of it, and where they say they lead.
+    pub(crate) links: Vec<(String, String)>,
+    /// Parts of Git's object store, with their SHA-256: not read by the scanner.
+    pub(crate) stored: Vec<(String, String)>,
 }
 
 /// A skill could not be opened at all.
@@ -63,14 +67,17 @@ pub(crate) fn load(path: &Path) -> Result<Folder, LoadError> {
         fs::canonicalize(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
     let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let mut out = Folder { name, root: root.clone(), ..Folder::default() };
-    let mut spent = Spent { bytes: 0, entries: 0 };
+    let mut spent = Spent::default();
     if meta.is_file() {
         let base = root.file_name().map(PathBuf::from).unwrap_or_default();
         take(&mut out, &root, &base, meta.len(), &mut spent.bytes);
     } else {
         walk(&mut out, &root, Path::new(""), 0, &mut spent);
     }
+    objects(&mut out, &mut spent);
     out.files.sort_by(|a, b| a.path.cmp(&b.path));
+    out.links.sort();
+    out.stored.sort();
     Ok(out)
 }
 
@@ -78,9 +85,81 @@ pub(crate) fn load(path: &Path) -> Result<Folder, LoadError> {
 const MAX_ENTRIES: usize = 4 * MAX_FILES;
 
 /// What reading a folder has cost so far.
+#[derive(Default)]
 struct Spent {
     bytes: u64,
     entries: usize,
+    /// A linked folder is being read: links to folders are not followed in it, or two of them could
+    /// lead into each other.
+    linked: bool,
+    /// What lies in Git's object store.
+    objects: Vec<(PathBuf, PathBuf, u64)>,
+}
+
+/// Most bytes of Git's object store that are hashed.
+const MAX_STORED: u64 = 256 << 20;
+
+/// Longest text in what Git has compressed: in a store of 24 MB one run of this length comes up by
+/// chance in five hundred.
+const MAX_PLAIN: usize = 24;
+
+/// Git's object store is compressed history: it is hashed, not scanned, as long as it is nothing
+/// else. What has not its form is a file like any other, and all of it is when the skill speaks of
+/// it or leads there: then something is meant to read it.
+fn objects(out: &mut Folder, spent: &mut Spent) {
+    let objects = std::mem::take(&mut spent.objects);
+    let spoken_of = |file: &Raw| memchr::memmem::find(&file.bytes, b"git/objects").is_some();
+    let led_to = |(_, to): &(String, String)| to.contains("objects");
+    let used = out.links.iter().any(led_to) || out.files.iter().any(spoken_of);
+    let mut hashed = 0u64;
+    for (path, relative, size) in objects {
+        hashed = hashed.saturating_add(size);
+        match (!used && hashed <= MAX_STORED).then(|| stored(&path, &relative)).flatten() {
+            Some(digest) => out.stored.push((relative.to_string_lossy().into_owned(), digest)),
+            None => take(out, &path, &relative, size, &mut spent.bytes),
+        }
+    }
+}
+
+/// The hash of a file that has the name, the beginning and the look of a part of Git's store.
+fn stored(path: &Path, relative: &Path) -> Option<String> {
+    let part = |back: usize| -> Option<&str> { relative.iter().rev().nth(back)?.to_str() };
+    let hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let (name, folder) = (part(0)?, part(1)?);
+    let begins: &[u8] = if folder == "pack" {
+        match name.strip_prefix("pack-")?.split_once('.')? {
+            (id, "pack") if hex(id) => b"PACK",
+            (id, "idx") if hex(id) => b"\xfftOc",
+            (id, "rev") if hex(id) => b"RIDX",
+            (id, "bitmap") if hex(id) => b"BITM",
+            _ => return None,
+        }
+    } else if folder.len() == 2 && hex(folder) && matches!(name.len(), 38 | 62) && hex(name) {
+        b"\x78"
+    } else {
+        return None;
+    };
+    let mut file = fs::File::open(path).ok()?.take(MAX_STORED);
+    let (mut hash, mut plain, mut first) = (Sha256::new(), 0usize, true);
+    let mut buffer = vec![0u8; 64 * 1024];
+    loop {
+        let read = file.read(&mut buffer).ok()?;
+        let bytes = buffer.get(..read)?;
+        if read == 0 {
+            return (!first).then(|| hex::encode(hash.finalize()));
+        }
+        if std::mem::take(&mut first) && !bytes.starts_with(begins) {
+            return None;
+        }
+        for byte in bytes {
+            let text = matches!(byte, b' '..=b'~' | b'\n' | b'\t' | b'\r');
+            plain = if text { plain + 1 } else { 0 };
+            if plain >= MAX_PLAIN {
+                return None;
+            }
+        }
+        hash.update(bytes);
+    }
 }
 
 fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, spent: &mut Spent) {
@@ -109,22 +188,43 @@ fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, spent: &mut S
         };
         let kind = meta.file_type();
         if kind.is_symlink() {
-            // A link inside the skill leads to what is read anyway.
-            let inside = fs::canonicalize(&path).is_ok_and(|target| target.starts_with(&out.root));
-            if !inside {
-                out.unread.push((relative.to_string_lossy().into_owned(), Unread::LinkOut));
-            }
+            linked(out, &path, &relative, depth, spent);
         } else if kind.is_dir() {
-            // Git's object store is compressed history that nothing runs; its hooks are read.
-            if relative.ends_with(".git/objects") {
-                continue;
-            }
             walk(out, &path, &relative, depth + 1, spent);
+        } else if kind.is_file() && in_store(&relative) {
+            spent.objects.push((path, relative, meta.len()));
         } else if kind.is_file() {
             take(out, &path, &relative, meta.len(), &mut spent.bytes);
         } else {
             out.unread.push((relative.to_string_lossy().into_owned(), Unread::Special));
         }
+    }
+}
+
+fn in_store(relative: &Path) -> bool {
+    let parts: Vec<_> = relative.iter().collect();
+    parts.windows(2).any(|two| matches!(two, [a, b] if *a == ".git" && *b == "objects"))
+}
+
+/// A link inside the skill: what it leads to is read once more, under the name that people and
+/// programs use. One that leads out is refused.
+fn linked(out: &mut Folder, path: &Path, relative: &Path, depth: usize, spent: &mut Spent) {
+    let shown = relative.to_string_lossy().into_owned();
+    let target = fs::canonicalize(path).ok().filter(|target| target.starts_with(&out.root));
+    let (Some(target), Ok(says)) = (target, fs::read_link(path)) else {
+        return out.unread.push((shown, Unread::LinkOut));
+    };
+    out.links.push((shown.clone(), says.to_string_lossy().into_owned()));
+    match fs::metadata(&target) {
+        Ok(meta) if meta.is_file() => take(out, &target, relative, meta.len(), &mut spent.bytes),
+        Ok(meta) if meta.is_dir() && !spent.linked => {
+            spent.linked = true;
+            walk(out, &target, relative, depth + 1, spent);
+            spent.linked = false;
+        }
+        Ok(meta) if meta.is_dir() => out.unread.push((shown, Unread::TooDeep)),
+        Ok(_) => out.unread.push((shown, Unread::Special)),
+        Err(_) => out.unread.push((shown, Unread::Unreadable)),
     }
 }
 
@@ -167,6 +267,14 @@ impl Folder {
         for (path, why) in &self.unread {
             hash.update(path.as_bytes());
             hash.update([1, *why as u8]);
+        }
+        for (mark, list) in [(2u8, &self.links), (3, &self.stored)] {
+            for (path, what) in list {
+                hash.update(path.as_bytes());
+                hash.update([0, mark]);
+                hash.update(what.as_bytes());
+                hash.update([0]);
+            }
         }
         format!("sha256:{}", hex::encode(hash.finalize()))
     }
