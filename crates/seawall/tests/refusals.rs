@@ -101,7 +101,7 @@ fn listing(dir: &Path) -> Vec<String> {
 #[test]
 fn a_config_that_does_not_parse() {
     World::new("{\n  gateway: { port: 1 \n  agents: {} }\n")
-        .refuses(&["openclaw.json:2:", "not valid JSON5"]);
+        .refuses(&["openclaw.json:3:3: not valid JSON5: expected"]);
 }
 
 #[test]

@@ -146,12 +146,9 @@ pub fn gateway_plan_with(plan: &GatewayPlan, host: &dyn Host) -> Result<JailSpec
     let (binary_from, _) = resolve("Seawall's program", &plan.binary)?;
     let sockets = format!("{RUN_DIR}/sockets");
     grants.push(Grant { from: run_from, ..Grant::ro(&sockets) });
-    // Not as the jail's own: it stays root's or the user's.
-    grants.push(Grant {
-        from: binary_from,
-        own: false,
-        ..Grant::ro(&format!("{RUN_DIR}/bin/seawall"))
-    });
+    // As the jail's own: OpenClaw runs no policy command of somebody it does not know. The mount
+    // is read-only.
+    grants.push(Grant { from: binary_from, ..Grant::ro(&format!("{RUN_DIR}/bin/seawall")) });
 
     let memory = Memory { tmp: 1 << 30, shm: 256 << 20 };
     let mut mounts = system("gateway", INSIDE_ID, INSIDE_ID, home, &memory);

@@ -120,7 +120,9 @@ pub(crate) fn build(
         .step_on("open", "/")?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step("make mounts private")?;
-    let tmpfs = new_tmpfs(0o755, 4 << 20, 4096, None).step("make the root")?;
+    // The jail's own, as the folders in it: programs ask who owns the folders above a program, and
+    // an owner outside of the id map is nobody. It is read-only before anything runs in it.
+    let tmpfs = new_tmpfs(0o755, 4 << 20, 4096, Some(ids.fs_owner())).step("make the root")?;
     // Any existing folder will do to hang the new root on; nothing is looked up through it.
     let hook = openat(CWD, "/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .step_on("open", "/proc")?;
@@ -386,7 +388,14 @@ impl Root<'_> {
             }
         }
         match mkdirat(&parent.fd, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) => Ok(known(self.existing(path)?, parent.ours)),
+            Ok(()) => {
+                let (uid, gid) = self.ids.fs_owner();
+                let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+                let itself = AtFlags::SYMLINK_NOFOLLOW;
+                rustix::fs::chownat(&parent.fd, name, Some(uid), Some(gid), itself)
+                    .step_on("make a folder", path)?;
+                Ok(known(self.existing(path)?, parent.ours))
+            }
             // There before: it may be a mount.
             Err(Errno::EXIST) => Ok(known(self.existing(path)?, false)),
             Err(e) => Err(unmakable(e, path)),

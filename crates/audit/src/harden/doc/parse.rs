@@ -3,8 +3,8 @@
 //! General JSONC parsers take documents that JSON5 refuses (`{a-b: 1}`) and refuse some that it
 //! takes (`'\"'`). An audit and an edit need the very tree that OpenClaw sees, so this follows the
 //! JSON5 grammar to the letter; a differential test compares it with the `json5` package that
-//! OpenClaw uses and with OpenClaw's own loader. What a Rust string or a JSON number cannot hold (a lone
-//! surrogate, `Infinity`) is refused with its place rather than changed.
+//! OpenClaw uses. What a Rust string or a JSON number cannot hold (a lone surrogate, `Infinity`) is
+//! refused with its place rather than changed.
 
 use serde_json::{Map, Number, Value};
 use std::ops::Range;
