@@ -149,14 +149,11 @@ fn plugin_gateway(_: &Args) -> Result<Count, String> {
     counted(&mut npm(&["run", "--silent", "test:gateway"]), node_line)
 }
 
-/// A hardened deployment's gateway for each profile, and the audit beside OpenClaw's own on every
-/// recorded deployment: minutes, so no part of the tests.
+/// A hardened deployment's gateway for each profile: minutes, so no part of the tests.
 fn harden_gateway(_: &Args) -> Result<Count, String> {
     let mut command = cargo(&["test", "--locked", "--workspace"]);
-    command.args(["--test", "harden_gateway", "--test", "audit_openclaw", "--", "--ignored"]);
-    // Two starts beside each other on two cores take as long as one after the other. Recording
-    // changes files.
-    command.args(["--test-threads=1", "--skip", "record"]);
+    // Two starts beside each other on two cores take as long as one after the other.
+    command.args(["--test", "harden_gateway", "--", "--ignored", "--test-threads=1"]);
     counted(&mut command, rust_line)
 }
 

@@ -76,7 +76,7 @@ fn secrets() -> PlaneStatus {
         plane: Plane::Secrets,
         protection: Protection::Partial,
         evidence: vec![
-            "the gateway holds its providers' keys itself; placeholders are not used".into(),
+            "the gateway holds those of its providers' keys that are no placeholder of `[[secrets]]`".into(),
             "no tool run sees the gateway's environment, configuration or state".into(),
         ],
     }
