@@ -253,6 +253,18 @@ pub fn payload(
                 );
             }
         }
+        // A long text backwards is looked at where secrets were read: it costs as much as forwards.
+        let backwards = text.len() <= SHORT || state.confidentiality() >= Confidentiality::Secret;
+        let held = decoded.backwards.iter().filter(|_| backwards);
+        if let Some(level) = held.filter_map(|form| state.memory.carries(form)).max() {
+            let what = format!(
+                "`{}` holds backwards what was read as {}",
+                call::bounded(&u.param),
+                words_of(level)
+            );
+            let secret = level == Confidentiality::Secret;
+            raise(if secret { Payload::Secret } else { Payload::Private }, what);
+        }
         if outward && matches!(u.role, Role::Text) {
             for form in
                 std::iter::once(text.as_ref()).chain(decoded.texts.iter().map(String::as_str))
@@ -278,6 +290,9 @@ pub fn payload(
     }
     worst
 }
+
+/// Texts up to this many bytes are compared backwards as well, whatever was read.
+const SHORT: usize = 1024;
 
 /// What is needed to judge a payload.
 #[derive(Clone, Copy)]

@@ -36,6 +36,11 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LAX);
 pub struct Decoded {
     /// The forms that are text.
     pub texts: Vec<String>,
+    /// What was found, and the text itself, backwards. To be compared with what was read; nobody
+    /// acts on it as it stands.
+    pub backwards: Vec<String>,
+    /// Whether anything looked like an encoding.
+    dense: bool,
     /// Whether there was more than the limits let through.
     pub cut: bool,
 }
@@ -48,8 +53,10 @@ pub fn forms(text: &str) -> Decoded {
     level(text, 0, &mut budget, &mut out);
     if text.len() <= MAX_BYTES {
         let backwards: String = text.chars().rev().collect();
-        level(&backwards, 0, &mut budget, &mut out);
-        out.texts.push(backwards);
+        if out.dense {
+            level(&backwards, 0, &mut budget, &mut out);
+        }
+        out.backwards.push(backwards);
     }
     out
 }
@@ -128,12 +135,21 @@ fn decode_run(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     // Letters beside hexadecimal digits make one run with them.
     let digits = run.split(|c: char| !c.is_ascii_hexdigit()).filter(|part| part.len() >= MIN_RUN);
     for part in digits {
+        out.dense = true;
         decode_hex(part, depth, budget, out);
     }
     let base32 = |c: char| c.is_ascii_alphabetic() || ('2'..='7').contains(&c);
     for part in run.split(|c| !base32(c)).filter(|part| part.len() >= MIN_RUN) {
         decode_base32(part, depth, budget, out);
     }
+    for part in dense(run) {
+        out.dense = true;
+        decode_parts(part, depth, budget, out);
+    }
+}
+
+/// As a whole and between separators.
+fn decode_parts(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     decode_part(run, depth, budget, out);
     for separators in SEPARATORS {
         let present = separators.iter().filter(|c| run.contains(**c)).count();
@@ -181,9 +197,14 @@ pub(super) fn untag(c: char) -> char {
 }
 
 fn decode_base32(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
+    // Six of its 32 characters are digits; prose has none.
+    let numbers = run.bytes().filter(u8::is_ascii_digit).count();
+    if numbers * 16 < run.len() {
+        return;
+    }
+    let run = run.to_ascii_uppercase();
     for offset in 0..8 {
         let digits = run.get(offset..).unwrap_or_default();
-        let digits = digits.to_ascii_uppercase();
         // As a whole where it ends as an encoding does; else in groups of eight characters.
         let group = digits.get(..digits.len() & !7).unwrap_or_default();
         let whole = data_encoding::BASE32_NOPAD.decode(digits.as_bytes());
@@ -191,6 +212,38 @@ fn decode_base32(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded)
             keep(bytes, depth, budget, out);
         }
     }
+}
+
+/// The parts of a run that may be base64 of something: in those, more than a third of the
+/// characters are capitals, digits or signs, and in prose hardly any. Looked at in windows, each
+/// with its neighbours, so that prose around an encoding does not hide it.
+fn dense(run: &str) -> impl Iterator<Item = &str> {
+    /// Long enough to tell, no longer than the shortest run.
+    const WINDOW: usize = MIN_RUN;
+    /// An encoding has six or more in a window of sixteen, but for one in sixty.
+    const LEAST: usize = 3;
+    let windows = run.len().div_ceil(WINDOW);
+    let is_dense = move |index: usize| {
+        let start = index * WINDOW;
+        // The last one is looked at over its whole length, too.
+        let end = (start + WINDOW).min(run.len());
+        let window = run.as_bytes().get(end.saturating_sub(WINDOW).min(start)..end);
+        window.unwrap_or_default().iter().filter(|b| !b.is_ascii_lowercase()).count() >= LEAST
+    };
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < windows && !is_dense(at) {
+            at += 1;
+        }
+        if at >= windows {
+            return None;
+        }
+        let first = at.saturating_sub(1);
+        while at < windows && is_dense(at) {
+            at += 1;
+        }
+        run.get(first * WINDOW..((at + 1) * WINDOW).min(run.len()))
+    })
 }
 
 fn decode_part(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
@@ -254,7 +307,7 @@ fn keep_text(bytes: &[u8], depth: usize, budget: &mut usize, out: &mut Decoded) 
     *budget = budget.saturating_sub(bytes.len());
     let text = String::from_utf8_lossy(bytes).into_owned();
     level(&text, depth + 1, budget, out);
-    out.texts.push(text.chars().rev().collect());
+    out.backwards.push(text.chars().rev().collect());
     out.texts.push(text);
 }
 
@@ -268,10 +321,18 @@ fn inflated(bytes: &[u8], limit: usize) -> Option<Vec<u8>> {
     let skip = memchr::memmem::find(bytes, &[0x1f, 0x8b, 8]).filter(|at| *at < MAX_SKIP);
     let gzip = skip.and_then(|at| bytes.get(at..)).and_then(|b| inflate(GzDecoder::new(b), limit));
     let zlib = || {
-        let at = bytes.iter().take(MAX_SKIP).position(|b| *b == 0x78)?;
+        // Its two bytes are a multiple of 31.
+        let begins = |two: &[u8]| matches!(two, [0x78, b] if (0x7800 + u16::from(*b)) % 31 == 0);
+        let at = bytes.windows(2).take(MAX_SKIP).position(begins)?;
         inflate(ZlibDecoder::new(bytes.get(at..)?), limit)
     };
-    gzip.or_else(zlib).or_else(|| inflate(DeflateDecoder::new(bytes), limit))
+    // Nothing marks a bare deflate stream; what is compressed begins with a block of one of two
+    // kinds, and a wrong guess ends in the block's own header.
+    let bare = || {
+        let kind = bytes.first()? >> 1 & 3;
+        matches!(kind, 1 | 2).then(|| inflate(DeflateDecoder::new(bytes), limit)).flatten()
+    };
+    gzip.or_else(zlib).or_else(bare)
 }
 
 fn inflate(from: impl Read, limit: usize) -> Option<Vec<u8>> {
@@ -297,7 +358,8 @@ mod tests {
     const SECRET: &str = "the quick brown secret is under the third stone";
 
     fn found(text: &str) -> bool {
-        forms(text).texts.iter().any(|t| t.contains(SECRET))
+        let forms = forms(text);
+        forms.texts.iter().chain(&forms.backwards).any(|t| t.contains(SECRET))
     }
 
     #[test]

@@ -6,6 +6,10 @@ const LEAST: usize = 8;
 
 /// What a text says when its escapes are resolved; none when it has too few of them.
 pub(super) fn resolved(text: &str) -> Option<String> {
+    let marks = text.bytes().filter(|b| matches!(b, b'\\' | b'&' | b'=')).take(LEAST).count();
+    if marks < LEAST {
+        return None;
+    }
     let mut out = String::with_capacity(text.len());
     let (mut rest, mut found) = (text, 0usize);
     while let Some(c) = rest.chars().next() {
@@ -54,6 +58,10 @@ fn exactly(found: Option<(char, usize)>, length: usize) -> Option<(char, usize)>
 /// The text that a row of numbers spells: decimal, `0x…`, octal with a leading zero or eight binary
 /// digits, whatever stands between them. None when there is no such row.
 pub(super) fn spelled(text: &str) -> Option<String> {
+    // Two digits each.
+    if text.bytes().filter(u8::is_ascii_digit).take(2 * LEAST).count() < 2 * LEAST {
+        return None;
+    }
     let (mut best, mut run) = (String::new(), String::new());
     for token in text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|t| !t.is_empty()) {
         match code(token) {
