@@ -389,11 +389,15 @@ impl Root<'_> {
         }
         match mkdirat(&parent.fd, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => {
-                let (uid, gid) = self.ids.fs_owner();
-                let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-                let itself = AtFlags::SYMLINK_NOFOLLOW;
-                rustix::fs::chownat(&parent.fd, name, Some(uid), Some(gid), itself)
-                    .step_on("make a folder", path)?;
+                // On the root, which will be read-only. On a file system that the program writes,
+                // a folder that was made to mount on stays out of its hands.
+                if parent.ours {
+                    let (uid, gid) = self.ids.fs_owner();
+                    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+                    let itself = AtFlags::SYMLINK_NOFOLLOW;
+                    rustix::fs::chownat(&parent.fd, name, Some(uid), Some(gid), itself)
+                        .step_on("make a folder", path)?;
+                }
                 Ok(known(self.existing(path)?, parent.ours))
             }
             // There before: it may be a mount.
