@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::read::{DeflateDecoder, MultiGzDecoder as GzDecoder, ZlibDecoder};
+use std::cell::RefCell;
 use std::io::Read;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -327,12 +328,28 @@ fn inflated(bytes: &[u8], limit: usize) -> Option<Vec<u8>> {
         inflate(ZlibDecoder::new(bytes.get(at..)?), limit)
     };
     // Nothing marks a bare deflate stream; what is compressed begins with a block of one of two
-    // kinds, and a wrong guess ends in the block's own header.
+    // kinds. Making an inflater costs more than most texts, so a wrong guess is found with one that
+    // is kept.
     let bare = || {
         let kind = bytes.first()? >> 1 & 3;
-        matches!(kind, 1 | 2).then(|| inflate(DeflateDecoder::new(bytes), limit)).flatten()
+        (matches!(kind, 1 | 2) && starts_inflating(bytes))
+            .then(|| inflate(DeflateDecoder::new(bytes), limit))
+            .flatten()
     };
     gzip.or_else(zlib).or_else(bare)
+}
+
+/// Whether the first bytes of a bare deflate stream give anything.
+fn starts_inflating(bytes: &[u8]) -> bool {
+    thread_local! {
+        static PROBE: RefCell<flate2::Decompress> = RefCell::new(flate2::Decompress::new(false));
+    }
+    PROBE.with_borrow_mut(|probe| {
+        probe.reset(false);
+        let mut out = [0u8; 64];
+        let told = probe.decompress(bytes, &mut out, flate2::FlushDecompress::None);
+        told.is_ok() && probe.total_out() >= 8
+    })
 }
 
 fn inflate(from: impl Read, limit: usize) -> Option<Vec<u8>> {
