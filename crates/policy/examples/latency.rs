@@ -42,6 +42,22 @@ fn resident() -> Option<usize> {
 
 fn main() {
     let bundle = Bundle::baseline();
+    // First: memory that was freed before would be counted as nothing. The first is held while the
+    // second grows.
+    let sessions = 8;
+    let before = resident();
+    let held: Vec<_> = (0..sessions).map(|_| session(&bundle, 1000)).collect();
+    if let (Some(before), Some(after)) = (before, resident()) {
+        let each = after.saturating_sub(before) / sessions / 1024;
+        println!("memory  a session of 1000 steps of 10 KiB: {each} KiB");
+    }
+    let before = resident();
+    let filled: Vec<_> = (0..sessions).map(|_| full(&bundle)).collect();
+    if let (Some(before), Some(after)) = (before, resident()) {
+        let each = after.saturating_sub(before) / sessions / 1024;
+        println!("memory  a session at its limits: {each} KiB");
+    }
+    drop((held, filled));
     let named = |steps| (format!("{steps} steps"), session(&bundle, steps), steps);
     let limits = ("limits".to_owned(), full(&bundle), 20_000);
     for (name, state, steps) in [named(0), named(500), named(10_000), limits] {
@@ -86,19 +102,4 @@ fn main() {
         }
         println!("observe {label:<11}  10 KiB    {}", percentiles(times));
     }
-    let sessions = 8;
-    let before = resident();
-    let held: Vec<_> = (0..sessions).map(|_| session(&bundle, 1000)).collect();
-    if let (Some(before), Some(after)) = (before, resident()) {
-        let each = after.saturating_sub(before) / sessions / 1024;
-        println!("memory  a session of 1000 steps of 10 KiB: {each} KiB");
-    }
-    drop(held);
-    let before = resident();
-    let held: Vec<_> = (0..sessions).map(|_| full(&bundle)).collect();
-    if let (Some(before), Some(after)) = (before, resident()) {
-        let each = after.saturating_sub(before) / sessions / 1024;
-        println!("memory  a session at its limits: {each} KiB");
-    }
-    drop(held);
 }
