@@ -218,7 +218,7 @@ fn main() {
     let out = std::env::var("OUT_DIR").expect("cargo sets it");
     let dir = Path::new("content/seccomp");
     let mut code = String::new();
-    for name in ["gateway", "run"] {
+    for name in ["gateway", "run", "own"] {
         let (allow, refuse) = load(dir, name);
         let file = |part: &str, program: &[Op]| {
             let file = format!("{out}/{name}.{part}.bpf");

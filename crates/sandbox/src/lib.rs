@@ -26,7 +26,7 @@ mod wire;
 
 pub use factory::SocketFactory;
 pub use jail::{Jail, JailError, JailIo};
-pub use own::restrict;
+pub use own::{Own, restrict};
 pub use probe::{Mechanism, probe};
 pub use spec::{JailSpec, SpecError};
 pub use stage::early_main;

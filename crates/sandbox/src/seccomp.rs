@@ -16,6 +16,7 @@ pub(crate) fn filter(profile: Profile) -> Vec<sock_filter> {
     decode(match profile {
         Profile::Gateway => compiled::GATEWAY,
         Profile::Run => compiled::RUN,
+        Profile::Own => compiled::OWN,
     })
 }
 
@@ -31,16 +32,6 @@ fn decode(bytes: &[u8]) -> Vec<sock_filter> {
             k: u32::from_ne_bytes(*k),
         })
         .collect()
-}
-
-/// The sources of a profile, base first, as they were compiled in.
-#[must_use]
-pub fn source(profile: Profile) -> [&'static str; 2] {
-    let base = include_str!("../content/seccomp/base.json");
-    match profile {
-        Profile::Gateway => [base, include_str!("../content/seccomp/gateway.json")],
-        Profile::Run => [base, include_str!("../content/seccomp/run.json")],
-    }
 }
 
 #[cfg(test)]
@@ -96,11 +87,12 @@ mod tests {
             .unwrap()
     }
 
-    fn all() -> [(Vec<sock_filter>, Vec<Vec<sock_filter>>); 2] {
+    fn all() -> [(Vec<sock_filter>, Vec<Vec<sock_filter>>); 3] {
         let lists = |lists: &[&[u8]]| lists.iter().map(|bytes| decode(bytes)).collect();
         [
             (filter(Profile::Gateway), lists(compiled::GATEWAY_LISTS)),
             (filter(Profile::Run), lists(compiled::RUN_LISTS)),
+            (filter(Profile::Own), lists(compiled::OWN_LISTS)),
         ]
     }
 

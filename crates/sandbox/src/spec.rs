@@ -218,6 +218,8 @@ pub enum Profile {
     Gateway,
     /// A tool run.
     Run,
+    /// A process of Seawall itself ([`crate::restrict`]).
+    Own,
 }
 
 /// Whom a request to stop reaches first. What is left after the grace period is killed.

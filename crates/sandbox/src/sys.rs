@@ -371,6 +371,14 @@ pub(crate) fn unshare_user() -> io::Result<()> {
     Ok(())
 }
 
+/// Leaves the mount namespace for a new one, and with `user` the user namespace too.
+pub(crate) fn unshare_mounts(user: bool) -> io::Result<()> {
+    let flags = libc::CLONE_NEWNS | if user { libc::CLONE_NEWUSER } else { 0 };
+    // SAFETY: unshare takes flags; a new user namespace needs one thread, or it fails.
+    check(c_long::from(unsafe { libc::unshare(flags) }))?;
+    Ok(())
+}
+
 /// Installs a compiled filter. Needs no_new_privs.
 pub(crate) fn install_filter(filter: &[seccompiler::sock_filter]) -> io::Result<()> {
     let program = libc::sock_fprog {

@@ -16,8 +16,8 @@ use seawall_sandbox::attempt::{ATTEMPTS, Outcome, Targets};
 use seawall_sandbox::launch::{Launcher, TicketBook, Tickets};
 use seawall_sandbox::plan::{RunPlan, run_plan};
 use seawall_sandbox::probe::attempt_spec;
-use seawall_sandbox::spec::{Access, Limits};
-use seawall_sandbox::{Exit, Jail, JailIo, JailSpec};
+use seawall_sandbox::spec::{Access, Limits, Mount};
+use seawall_sandbox::{Exit, Jail, JailIo, JailSpec, Own};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -389,11 +389,24 @@ fn own(dir: &Path) -> ExitCode {
         did.push(yes(std::fs::write(dir.join("own/file"), "x").is_ok(), 'o'));
         did.push(yes(std::fs::rename(dir.join("own/file"), dir.join("own/moved")).is_ok(), 'm'));
         did.push(yes(std::fs::read(dir.join("read/file")).is_ok(), 'f'));
+        // A service's socket below what it may read, and the datagrams of a resolver.
+        did.push(yes(std::os::unix::net::UnixStream::connect(dir.join("read/sock")).is_ok(), 'u'));
+        did.push(yes(std::net::UdpSocket::bind("127.0.0.1:0").is_ok(), 'd'));
         did
     };
     let before = tries.clone()();
+    let (own, read, none) = (dir.join("own"), dir.join("read"), dir.join("none"));
+    let bind = |path: &Path, access| Mount::Bind {
+        from: path.to_string_lossy().into_owned(),
+        to: path.to_string_lossy().into_owned(),
+        access,
+        exec: false,
+        own: false,
+        optional: true,
+    };
+    let view = [bind(&own, Access::Rw), bind(&read, Access::Ro), bind(&none, Access::Ro)];
     let missing =
-        seawall_sandbox::restrict(&[&dir.join("own")], &[&dir.join("read"), &dir.join("none")])
+        seawall_sandbox::restrict(&Own { write: &[&own], view: &view, read: &[&read, &none] })
             .unwrap();
     let after = std::thread::spawn(tries);
     println!("{before} {} {}", after.join().unwrap(), missing.len());
@@ -407,17 +420,18 @@ fn restricted(world: &World) {
         std::fs::write(dir.join(name).join("file"), "x").unwrap();
     }
     std::fs::write(dir.join("other/secret"), "x").unwrap();
+    let _service = std::os::unix::net::UnixListener::bind(dir.join("read/sock")).unwrap();
     let output = Command::new(&world.exe).arg("own").arg(&dir).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let mut words = said.split_whitespace();
-    let before = if world.root { "rwxkcomf" } else { "rwxk-omf" };
+    let before = if world.root { "rwxkcomfud" } else { "rwxk-omfud" };
     assert_eq!(words.next(), Some(before), "{said}{}", String::from_utf8_lossy(&output.stderr));
     let after = words.next().unwrap();
     if words.next() == Some("0") {
-        assert_eq!(after, "-----omf");
+        assert_eq!(after, "-----omf-d");
     } else {
         println!("skipped in part: this kernel's Landlock is old: {after}");
-        assert!(after.ends_with("-omf"), "{after}");
+        assert!(after.ends_with("-omf-d"), "{after}");
     }
 }
 

@@ -40,7 +40,14 @@ impl Home {
 
     /// Makes the folders and checks that nobody else can reach into them.
     pub(crate) fn create(&self) -> Result<(), String> {
-        for dir in [self.dir().to_owned(), self.run(), self.snapshots()] {
+        for dir in [
+            self.dir().to_owned(),
+            self.guard(),
+            self.run(),
+            self.trust(),
+            self.snapshots(),
+            self.resolver(),
+        ] {
             let say = |e: io::Error| format!("cannot use `{}`: {e}", dir.display());
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(say)?;
             let meta = fs::symlink_metadata(&dir).map_err(say)?;
@@ -67,14 +74,20 @@ impl Home {
         self.0.join("seawall.toml")
     }
 
+    /// What the guard writes. It only reads everything else here, so that a guard that was turned
+    /// has no say in what the next start does.
+    pub(crate) fn guard(&self) -> PathBuf {
+        self.0.join("guard")
+    }
+
     /// The event log.
     pub(crate) fn events(&self) -> PathBuf {
-        self.0.join("events.db")
+        self.guard().join("events.db")
     }
 
     /// The key that signs its checkpoints.
     pub(crate) fn log_key(&self) -> PathBuf {
-        self.0.join("log.key")
+        self.guard().join("log.key")
     }
 
     /// Tokens of the door, hashed.
@@ -89,12 +102,12 @@ impl Home {
 
     /// What the engine remembers of sessions.
     pub(crate) fn sessions(&self) -> PathBuf {
-        self.0.join("sessions.db")
+        self.guard().join("sessions.db")
     }
 
     /// Questions that wait for the operator, and answers that hold.
     pub(crate) fn approvals(&self) -> PathBuf {
-        self.0.join("approvals.json")
+        self.guard().join("approvals.json")
     }
 
     /// Rendered configurations.
@@ -107,14 +120,24 @@ impl Home {
         self.0.join("run")
     }
 
+    /// Of that, what the guard writes.
+    pub(crate) fn trust(&self) -> PathBuf {
+        self.run().join("trust")
+    }
+
+    /// Copies of the files that the C library's resolver reads.
+    pub(crate) fn resolver(&self) -> PathBuf {
+        self.0.join("resolver")
+    }
+
     /// Certificate of the authority by which the egress proxy opens TLS, while it does.
     pub(crate) fn authority(&self) -> PathBuf {
-        self.run().join("ca.pem")
+        self.trust().join("ca.pem")
     }
 
     /// The same and the system's roots.
     pub(crate) fn trusted(&self) -> PathBuf {
-        self.run().join("ca-bundle.pem")
+        self.trust().join("ca-bundle.pem")
     }
 
     /// Where the command line reaches the running supervisor.

@@ -62,6 +62,12 @@ impl Ids {
         Ok(ids)
     }
 
+    /// Of a process that stays who it is.
+    pub(crate) fn unchanged() -> Self {
+        let id = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        Self { inside: id, outside: id, privileged: false, owners: BTreeMap::new() }
+    }
+
     /// The descriptors that are held here, to be kept by a process that keeps only what it is
     /// told to, and given back by [`Ids::take`] there.
     pub(crate) fn give(&self) -> std::io::Result<Vec<OwnedFd>> {

@@ -2,6 +2,8 @@
 
 use crate::daemon;
 use crate::home::Home;
+use seawall_sandbox::Own;
+use seawall_sandbox::spec::{Access, Mount};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,19 +16,64 @@ pub(crate) struct Args {
     home: PathBuf,
 }
 
-/// What the guard reads besides its own folder: what the resolver of the C library asks for. All of
-/// `/etc`, because a network manager puts a new `resolv.conf` in the place of the old one.
-const READS: [&str; 9] = [
+/// What the guard reads besides Seawall's folder: the libraries by which the C library looks names
+/// up, and the roots of TLS. Nothing of `/etc` that says more about the host.
+const READS: [&str; 12] = [
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/nix/store",
+    "/gnu/store",
+    "/etc/ld.so.cache",
+    "/etc/ssl/certs",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+];
+
+/// Where a host gives no view of its own: all of `/etc`, because a network manager puts a new
+/// `resolv.conf` in the place of the old one, and where the managers keep it.
+const READS_WITHOUT_VIEW: [&str; 8] = [
     "/etc",
     "/lib",
     "/lib64",
     "/usr/lib",
     "/usr/lib64",
-    "/usr/share/zoneinfo",
     "/run/systemd/resolve",
     "/run/resolvconf",
     "/run/NetworkManager",
 ];
+
+/// All that the guard sees.
+fn view(home: &Home) -> Result<Vec<Mount>, String> {
+    let bind = |path: &Path, access| {
+        let path = path
+            .to_str()
+            .ok_or_else(|| format!("`{}` is not valid UTF-8", path.display()))?
+            .to_owned();
+        let to = path.clone();
+        Ok::<_, String>(Mount::Bind {
+            from: path,
+            to,
+            access,
+            exec: false,
+            own: false,
+            optional: false,
+        })
+    };
+    let mut mounts: Vec<Mount> =
+        READS.iter().map(|path| Mount::System { path: (*path).into() }).collect();
+    mounts.push(bind(home.dir(), Access::Ro)?);
+    mounts.push(bind(&home.guard(), Access::Rw)?);
+    mounts.push(bind(&home.trust(), Access::Rw)?);
+    for name in crate::up::resolver::FILES {
+        let target = home.resolver().join(name).display().to_string();
+        mounts.push(Mount::Symlink { to: format!("/etc/{name}"), target });
+    }
+    Ok(mounts)
+}
 
 pub(crate) fn run(args: Args) -> ExitCode {
     // Dies with the supervisor, whatever happens to that: a guard without one serves nobody.
@@ -46,17 +93,24 @@ pub(crate) fn run(args: Args) -> ExitCode {
         _ => return super::fail("`seawall guard` is started by `seawall up`"),
     };
     let home = match args.home.canonicalize() {
-        Ok(home) => home,
+        Ok(home) => Home::at(home),
         Err(e) => return super::fail(&format!("cannot use `{}`: {e}", args.home.display())),
     };
+    let view = match view(&home) {
+        Ok(view) => view,
+        Err(e) => return super::fail(&e),
+    };
+    let (own, trust) = (home.guard(), home.trust());
+    let mut read: Vec<&Path> = READS_WITHOUT_VIEW.iter().map(Path::new).collect();
+    read.push(home.dir());
+    let keep = Own { write: &[&own, &trust], view: &view, read: &read };
     // Everything that others wrote is read after this. There is one thread yet.
-    match seawall_sandbox::restrict(&[&home], &READS.map(Path::new)) {
-        Ok(missing) => {
-            for what in missing {
-                tracing::warn!("the guard's own confinement lacks {what}");
-            }
-        }
+    let missing = match seawall_sandbox::restrict(&keep) {
+        Ok(missing) => missing,
         Err(e) => return super::fail(&format!("the guard cannot confine itself: {e}")),
+    };
+    for what in &missing {
+        tracing::warn!("the guard's own confinement lacks {what}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // Two are enough to decide on one while the other moves bytes.
@@ -65,7 +119,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(daemon::run(Home::at(home), control)),
+        Ok(runtime) => runtime.block_on(daemon::run(home, control, missing)),
         Err(e) => Err(format!("cannot start: {e}")),
     };
     match outcome {

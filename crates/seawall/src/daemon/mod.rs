@@ -48,7 +48,9 @@ pub(crate) fn random_id() -> String {
 }
 
 /// Runs the guard until the supervisor says stop or goes away.
-pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
+///
+/// `missing` is what the guard's own confinement lacks on this host.
+pub(crate) async fn run(home: Home, control: OwnedFd, missing: Vec<String>) -> Result<(), String> {
     // A terminal's Ctrl-C and a service manager's stop reach every process at once. The guard is
     // the last to go: it ends when the supervisor says so or is gone.
     let _ignored = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
@@ -57,6 +59,11 @@ pub(crate) async fn run(home: Home, control: OwnedFd) -> Result<(), String> {
     let facts = load_facts(&home)?;
     let key = LogKey::load_or_create(&home.log_key())?;
     let log = Arc::new(Store::open(&home.events(), key).map_err(|e| e.to_string())?);
+    for what in missing {
+        let text = format!("the guard's own confinement lacks {what}");
+        let event = Event::new(now_ms(), Plane::Lifecycle, "guard.confined", text);
+        log.append(event.severity(Severity::Medium)).await.map_err(|e| e.to_string())?;
+    }
     let control = Arc::new(Channel::new(control).map_err(|e| e.to_string())?);
     let (steps, mut stepped) = mpsc::unbounded_channel();
     let (engine, trouble) = engine::Engine::load(&settings, &facts, &home)?;

@@ -348,7 +348,9 @@ fn trusting(
     home: &crate::home::Home,
 ) -> BTreeMap<String, String> {
     let authority = home.authority();
-    if let Some(name) = authority.file_name().filter(|_| authority.exists()) {
+    if let Ok(name) = authority.strip_prefix(home.run())
+        && authority.exists()
+    {
         let seen = Path::new(RUN_FOLDER).join(name);
         env.insert("NODE_EXTRA_CA_CERTS".into(), seen.to_string_lossy().into_owned());
     }

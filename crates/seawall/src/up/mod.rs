@@ -12,6 +12,7 @@ mod kernel;
 mod launcher;
 mod output;
 mod prepare;
+pub(crate) mod resolver;
 mod runplan;
 mod seed;
 mod snapshot;
@@ -89,6 +90,9 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
     let (news, mut heard) = mpsc::unbounded_channel();
     launcher::serve(&run_dir.join("run.sock"), &prepared, claims, news)?;
 
+    let names = prepared.home.resolver();
+    resolver::copy(std::path::Path::new("/etc"), &names)?;
+    tokio::spawn(resolver::keep(names));
     let sockets = Sockets { plugin, door };
     let mut guard = GuardProcess::start(&prepared.home, &sockets, GUARD_READY_WITHIN).await?;
     say(&format!("guard ready after {} ms", began.elapsed().as_millis()));
