@@ -4,7 +4,7 @@ use crate::factory::SocketFactory;
 use crate::spec::{JailSpec, MAX_SPEC, SpecError};
 use crate::stage::{self, STAGE};
 use crate::sys;
-use crate::wire::{self, Exit, Facts, Order, Report, StageError};
+use crate::wire::{self, Exit, Facts, Order, Refusal, Report, StageError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags, memfd_create};
 use rustix::io::Errno;
@@ -91,6 +91,8 @@ pub struct Jail {
     listeners: BTreeMap<String, TcpListener>,
     factory: Option<SocketFactory>,
     facts: Facts,
+    refusals: Vec<Refusal>,
+    refused_more: u64,
     exit: Option<Exit>,
 }
 
@@ -164,6 +166,8 @@ impl Jail {
             listeners: started.listeners,
             factory: started.factory,
             facts: started.facts,
+            refusals: Vec::new(),
+            refused_more: 0,
             exit: None,
         })
     }
@@ -246,6 +250,8 @@ impl Jail {
                     self.exit = Some(exit);
                     break;
                 }
+                Next::Report(Report::Refused(refusal), _) => self.refusals.push(refusal),
+                Next::Report(Report::RefusedMore { more }, _) => self.refused_more = more,
                 Next::Report(..) => {}
                 Next::Closed => {
                     self.exit = Some(Exit::Gone);
@@ -257,6 +263,18 @@ impl Jail {
         // Init ends by itself now, and the monitor after it.
         self.monitor.wait();
         self.exit
+    }
+
+    /// What the kernel refused the program since this was last asked, as far as a wait has heard of
+    /// it ([`JailSpec::report`]); a run is told of 32 different ones.
+    pub fn take_refusals(&mut self) -> Vec<Refusal> {
+        std::mem::take(&mut self.refusals)
+    }
+
+    /// How many more it refused, known when the jail has ended.
+    #[must_use]
+    pub fn refused_more(&self) -> u64 {
+        self.refused_more
     }
 
     /// Asks the program to end, waits for `grace`, then kills everything. Returns when all is

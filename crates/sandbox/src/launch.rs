@@ -7,7 +7,7 @@
 
 use crate::jail::{Jail, JailIo};
 use crate::spec::JailSpec;
-use crate::wire::{self, Exit};
+use crate::wire::{self, Exit, Refusal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
@@ -51,6 +51,11 @@ pub trait Tickets: Send + Sync {
     fn started(&self, ticket: &str, jail: &mut Jail) -> Result<(), String> {
         let _ = (ticket, jail);
         Ok(())
+    }
+
+    /// The kernel refused a run something, or that many more things than are told one by one.
+    fn refused(&self, ticket: &str, refusals: Vec<Refusal>, more: u64) {
+        let _ = (ticket, refusals, more);
     }
 
     /// A run has ended (or could not be started, with the reason).
@@ -224,11 +229,19 @@ fn run(
             Err(e) => return Err(format!("lost sight of the run: {e}")),
         }
         let [left, ended] = fds.map(|p| !p.revents().is_empty());
-        if left {
+        let exit = if left {
             // Whatever the client has to say now, or that it is gone, means: stop.
-            return Ok(jail.terminate(GRACE));
+            Some(jail.terminate(GRACE))
+        } else if ended {
+            jail.try_wait()
+        } else {
+            None
+        };
+        let refusals = jail.take_refusals();
+        if !refusals.is_empty() || (exit.is_some() && jail.refused_more() > 0) {
+            tickets.refused(ticket, refusals, jail.refused_more());
         }
-        if ended && let Some(exit) = jail.try_wait() {
+        if let Some(exit) = exit {
             return Ok(exit);
         }
     }

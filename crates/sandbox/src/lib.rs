@@ -30,4 +30,4 @@ pub use own::{Own, restrict};
 pub use probe::{Mechanism, probe};
 pub use spec::{JailSpec, SpecError};
 pub use stage::early_main;
-pub use wire::{Exit, Facts, StageError};
+pub use wire::{Exit, Facts, Refusal, StageError};

@@ -49,6 +49,8 @@ pub struct JailSpec {
     pub limits: Limits,
     /// System calls.
     pub seccomp: Profile,
+    /// Whether the launcher is told of what the kernel refuses the program.
+    pub report: bool,
     /// Descriptors besides 0, 1 and 2 that the program keeps, by their number inside.
     pub inherit: BTreeSet<i32>,
     /// Whom a request to stop reaches first.
@@ -429,7 +431,26 @@ impl JailSpec {
             rules.insert(mount.to().to_owned(), right);
         }
         self.gather(&mut rules);
+        // Rights add up along a path: what may be read above may be read here. Less than above
+        // can't be said this way; the mounts say it.
+        let more: Vec<String> =
+            rules.keys().filter(|path| Self::repeats(&rules, path)).cloned().collect();
+        rules.retain(|path, _| !more.contains(path));
         rules
+    }
+
+    /// Whether a rule gives nothing that one above it does not give.
+    fn repeats(rules: &BTreeMap<String, Right>, path: &str) -> bool {
+        let right = rules.get(path).copied();
+        let mut above = parent_of(path);
+        while above != "/" {
+            match (right, rules.get(above)) {
+                (Some(Right::Read), Some(Right::Read | Right::Write)) => return true,
+                (Some(Right::Write), Some(Right::Write)) => return true,
+                _ => above = parent_of(above),
+            }
+        }
+        false
     }
 
     /// Replaces the rules below a folder of the jail's own root by one, where all are for reading:

@@ -393,6 +393,105 @@ pub(crate) fn install_filter(filter: &[seccompiler::sock_filter]) -> io::Result<
     Ok(())
 }
 
+/// Installs a filter whose notified calls are told to the descriptor that is returned. Needs
+/// no_new_privs.
+pub(crate) fn install_notifier(filter: &[seccompiler::sock_filter]) -> io::Result<OwnedFd> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?,
+        filter: filter.as_ptr().cast_mut().cast(),
+    };
+    // With the second flag a signal does not start a call anew that was told of (Linux 5.19): one
+    // whose caller is signalled all the time would never end.
+    let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    let flags = listener | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    // SAFETY: as in `install_filter`; the descriptor returned is new and ours.
+    unsafe {
+        let fd = libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            flags,
+            &raw const program,
+        );
+        Ok(OwnedFd::from_raw_fd(RawFd::try_from(check(fd)?).unwrap_or(-1)))
+    }
+}
+
+/// A call that was told of.
+#[derive(Debug)]
+pub(crate) struct Notified {
+    id: u64,
+    pub(crate) pid: u32,
+    pub(crate) nr: i32,
+    pub(crate) args: [u64; 6],
+}
+
+/// `_IOWR` and `_IOW` of `'!'`, as both architectures that this crate is built for number them.
+const fn seccomp_request(direction: u64, number: u64, size: usize) -> u64 {
+    (direction << 30) | ((size as u64) << 16) | (0x21 << 8) | number
+}
+
+/// Asks the kernel to wake the two sides of a notification on one processor (Linux 6.6), which is
+/// faster. Older ones do without.
+pub(crate) fn notify_in_turn(listener: BorrowedFd<'_>) {
+    let request = seccomp_request(1, 4, size_of::<u64>());
+    // SAFETY: the request takes a number.
+    unsafe { libc::ioctl(listener.as_raw_fd(), request as _, 1u64) };
+}
+
+/// Takes the next call that was told of. None: its caller is gone.
+pub(crate) fn notified(listener: BorrowedFd<'_>) -> Option<Notified> {
+    // SAFETY: plain data for which all zeroes is a value, which the kernel asks for here.
+    let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    let request = seccomp_request(3, 0, size_of::<libc::seccomp_notif>());
+    // SAFETY: writes one such value, which lives across the call; the request states its size.
+    let done = unsafe { libc::ioctl(listener.as_raw_fd(), request as _, &raw mut call) };
+    (done == 0).then_some(Notified {
+        id: call.id,
+        pid: call.pid,
+        nr: call.data.nr,
+        args: call.data.args,
+    })
+}
+
+/// Whether the caller of a call still waits.
+pub(crate) fn still_notified(listener: BorrowedFd<'_>, call: &Notified) -> bool {
+    let request = seccomp_request(1, 2, size_of::<u64>());
+    // SAFETY: reads one number, which lives across the call.
+    unsafe { libc::ioctl(listener.as_raw_fd(), request as _, &raw const call.id) == 0 }
+}
+
+/// Lets a call go on as if nobody had been told.
+pub(crate) fn go_on(listener: BorrowedFd<'_>, call: &Notified) {
+    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
+    let answer = libc::seccomp_notif_resp { id: call.id, val: 0, error: 0, flags };
+    let request = seccomp_request(3, 1, size_of::<libc::seccomp_notif_resp>());
+    // SAFETY: reads one such value, which lives across the call.
+    unsafe { libc::ioctl(listener.as_raw_fd(), request as _, &raw const answer) };
+}
+
+/// At most `length` bytes of another process's memory, fewer where it ends before.
+pub(crate) fn read_memory(pid: u32, at: u64, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0u8; length];
+    let pid = libc::pid_t::try_from(pid).ok()?;
+    let local = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: length };
+    // A page at a time: one that is not there ends what is read, and takes nothing before it away.
+    let mut parts = Vec::new();
+    let (mut from, mut left) = (usize::try_from(at).ok()?, length);
+    while left > 0 {
+        let step = (4096 - from % 4096).min(left);
+        parts.push(libc::iovec { iov_base: from as *mut libc::c_void, iov_len: step });
+        from = from.checked_add(step)?;
+        left -= step;
+    }
+    // SAFETY: the local vector is the whole of our buffer; the remote ones are addresses in the
+    // other process, which the kernel checks.
+    let got = unsafe {
+        libc::process_vm_readv(pid, &raw const local, 1, parts.as_ptr(), parts.len() as _, 0)
+    };
+    bytes.truncate(usize::try_from(got).ok().filter(|got| *got > 0)?);
+    Some(bytes)
+}
+
 /// Lets a command start with descriptors at given numbers, all others closed.
 pub(crate) fn with_descriptors(command: &mut std::process::Command, fds: Vec<OwnedFd>) {
     use std::os::unix::process::CommandExt;

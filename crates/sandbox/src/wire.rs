@@ -26,8 +26,23 @@ pub(crate) enum Report {
     Started { facts: Facts },
     /// The jail could not be built. Nothing runs in it.
     Failed(StageError),
+    /// The kernel refuses the program something.
+    Refused(Refusal),
+    /// More refusals than are told, by their number.
+    RefusedMore { more: u64 },
     /// The program has ended.
     Exited(Exit),
+}
+
+/// Something that a program tried and the kernel refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// `write`, `make`, `remove`, `rename`, `replace`, `change` or `connect`.
+    pub action: String,
+    /// Path inside, or address.
+    pub target: String,
+    /// Name of the program, as it calls itself.
+    pub program: String,
 }
 
 /// To the jail's first process.

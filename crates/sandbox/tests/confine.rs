@@ -12,6 +12,9 @@
     reason = "a test program"
 )]
 
+#[path = "confine/verdict.rs"]
+mod verdict;
+
 use seawall_sandbox::attempt::{ATTEMPTS, Outcome, Targets};
 use seawall_sandbox::launch::{Launcher, TicketBook, Tickets};
 use seawall_sandbox::plan::{RunPlan, run_plan};
@@ -42,6 +45,10 @@ const CASES: &[Case] = &[
     ("files keep their owner on the host", owners),
     ("what acts on the workspace from outside is held", hooks),
     ("memory is held unless the verdict names it", held_memory),
+    ("a call with all its paths named does its ordinary work", verdict::ordinary),
+    ("what a call does beyond its verdict fails and is told", verdict::beyond),
+    ("what is told is bounded", verdict::bounded),
+    ("what is looked at goes on", verdict::under_way),
     ("a process that restricts itself keeps its own folder and nothing else", restricted),
     ("a signal to every process leaves the jail to its launcher", signalled),
     ("a link put in place of a file is refused", swapped),

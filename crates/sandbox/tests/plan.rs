@@ -3,11 +3,12 @@
 
 use proptest::prelude::*;
 use seawall_sandbox::plan::{
-    GatewayPlan, Grant, Host, Kind, RunPlan, gateway_plan_with, layout, run_plan_with,
+    GatewayPlan, Grant, Host, Kind, Only, RunPlan, gateway_plan_with, layout, run_plan_with,
 };
 use seawall_sandbox::spec::{Access, Mount, within};
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 
 fn path() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(vec!["a", "b", "ab", "A", "skills"]), 1..5)
@@ -184,6 +185,105 @@ proptest! {
                     && (*rw || *access == Access::Ro)
             });
             prop_assert!(by, "{:?} of {:?}", mount, granted);
+        }
+    }
+}
+
+/// A host with a workspace `/w` that holds some entries.
+struct Tree(BTreeMap<String, Kind>);
+
+impl Tree {
+    /// Of paths relative to the workspace; what lies above something is a folder.
+    fn of(paths: &[(String, u8)]) -> Self {
+        let mut all = BTreeMap::new();
+        for (path, kind) in paths {
+            let kind = match kind % 3 {
+                0 => Kind::File,
+                1 => Kind::Folder,
+                _ => Kind::Link,
+            };
+            all.entry(format!("/w/{path}")).or_insert(kind);
+        }
+        for path in all.keys().cloned().collect::<Vec<_>>() {
+            let mut above = Path::new(&path).parent();
+            while let Some(folder) = above.filter(|folder| folder.starts_with("/w/")) {
+                all.insert(folder.to_string_lossy().into_owned(), Kind::Folder);
+                above = folder.parent();
+            }
+        }
+        all.insert("/w".into(), Kind::Folder);
+        Self(all)
+    }
+}
+
+impl Host for Tree {
+    fn canonical(&self, path: &str) -> io::Result<String> {
+        Ok(path.into())
+    }
+    fn kind(&self, path: &str) -> Option<Kind> {
+        self.0.get(path).copied()
+    }
+    fn list(&self, path: &str, most: usize) -> Option<Vec<String>> {
+        let name = |entry: &String| {
+            let rest = entry.strip_prefix(path)?.strip_prefix('/')?;
+            (!rest.contains('/')).then(|| rest.to_owned())
+        };
+        let names: Vec<String> = self.0.keys().filter_map(name).collect();
+        (names.len() <= most).then_some(names)
+    }
+}
+
+fn relative() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec!["a", "b", "A", "aa", "skills", "SOUL.md", "MEMORY.md"]);
+    prop::collection::vec(part, 1..4).prop_map(|parts| parts.join("/"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// Where the verdict names everything that is written, what exists is writable only if it was
+    /// named, or is a folder in which something named is made; and what was named can be written.
+    #[test]
+    fn nothing_that_exists_is_writable_but_what_was_named(
+        entries in prop::collection::vec((relative(), any::<u8>()), 0..12),
+        changes in prop::collection::btree_set(relative(), 0..4),
+        odd in prop::collection::btree_set(hostile(), 0..3),
+        removed in any::<u8>(),
+    ) {
+        let tree = Tree::of(&entries);
+        let removes = changes.iter().take(usize::from(removed % 4)).cloned().collect();
+        let plan = RunPlan {
+            argv: vec!["/bin/true".into()],
+            workspace: Some(("/w".into(), Access::Rw)),
+            only: Some(Only {
+                changes: changes.iter().cloned().chain(odd).collect(),
+                removes,
+                ..Only::default()
+            }),
+            released: changes.clone(),
+            hold_memory: true,
+            exact: true,
+            home: "/home/u".into(),
+            ..RunPlan::default()
+        };
+        // A file of the agent's identity that is a link is a reason to start nothing.
+        let Ok(spec) = run_plan_with(&plan, &tree) else { return Ok(()) };
+        prop_assert!(spec.validate().is_ok());
+        for (path, kind) in &tree.0 {
+            let inside = path.replacen("/w", "/workspace", 1);
+            let Some((access, _)) = given(&spec.mounts, &inside) else { continue };
+            let name = path.strip_prefix("/w").unwrap().trim_start_matches('/');
+            let named = changes.iter().any(|change| within(name, change));
+            let above = changes.iter().any(|change| name.is_empty() || within(change, name));
+            if access == Access::Rw {
+                let made_in = above && *kind == Kind::Folder;
+                // A link is a name; where it leads has mounts of its own.
+                prop_assert!(named || made_in || *kind == Kind::Link, "{} in {:?}", name, spec.mounts);
+            } else if named && *kind != Kind::Link {
+                let top = name.split('/').next().unwrap_or_default();
+                let held = top == "skills" || (top.ends_with(".md") && !changes.contains(top));
+                prop_assert!(held, "{} in {:?}", name, spec.mounts);
+            }
         }
     }
 }

@@ -212,6 +212,7 @@ pub fn gateway_plan_with(plan: &GatewayPlan, host: &dyn Host) -> Result<JailSpec
         factory: true,
         limits: plan.limits.clone(),
         seccomp: Profile::Gateway,
+        report: false,
         inherit: BTreeSet::new(),
         stop: Stop::Program,
         oom_score_adj: 200,

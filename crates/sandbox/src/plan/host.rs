@@ -25,6 +25,12 @@ pub trait Host {
 
     /// What is at a path, without following a link in its last part.
     fn kind(&self, path: &str) -> Option<Kind>;
+
+    /// The names in a folder. None when there are more than `most`, or they can't be told.
+    fn list(&self, path: &str, most: usize) -> Option<Vec<String>> {
+        let _ = (path, most);
+        None
+    }
 }
 
 /// This machine.
@@ -50,5 +56,17 @@ impl Host for RealHost {
         } else {
             Kind::Other
         })
+    }
+
+    fn list(&self, path: &str, most: usize) -> Option<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path).ok()? {
+            if names.len() >= most {
+                return None;
+            }
+            names.push(entry.ok()?.file_name().into_string().ok()?);
+        }
+        names.sort_unstable();
+        Some(names)
     }
 }

@@ -5,6 +5,7 @@ mod gateway;
 mod held;
 mod host;
 mod layout;
+mod narrow;
 mod run;
 mod system;
 
@@ -12,7 +13,7 @@ pub use gateway::{GatewayPlan, gateway_plan, gateway_plan_with};
 pub use held::{IDENTITY_FILES, MADE, UNMADE};
 pub use host::{Host, Kind, RealHost};
 pub use layout::{Grant, layout};
-pub use run::{AGENT, Needs, RunPlan, WORKSPACE, needs, run_plan, run_plan_with};
+pub use run::{AGENT, Needs, Only, RunPlan, WORKSPACE, needs, run_plan, run_plan_with};
 
 use crate::spec::{SpecError, is_normal};
 

@@ -3,6 +3,7 @@
 use super::held::{Hold, held};
 use super::host::{Host, RealHost};
 use super::layout::{Grant, layout};
+use super::narrow::{MOST_HELD, below, narrow};
 use super::system::{Memory, system};
 use super::{HOST_IDS, INSIDE_ID, PlanError, checked, grantable};
 use crate::spec::{Access, JailSpec, Limits, Listener, Mount, Profile, Stop, is_normal, within};
@@ -38,6 +39,9 @@ pub struct RunPlan {
     /// The verdict authorised no write: the workspace is mounted read-only, though it may be
     /// written otherwise.
     pub no_write: bool,
+    /// What alone may be written, where the verdict names all of it. None: all that is granted
+    /// writable.
+    pub only: Option<Only>,
     /// Whether the agent's memory is held as its identity files are.
     pub hold_memory: bool,
     /// Paths below the workspace that are not held in this run, because the verdict on the call
@@ -62,11 +66,24 @@ pub struct RunPlan {
     pub gid: Option<u32>,
     /// Limits.
     pub limits: Limits,
+    /// Whether the launcher is told of what the kernel refuses.
+    pub report: bool,
     /// Tells concurrent runs apart: another number, another id on the host (where the launcher is
     /// root).
     pub slot: u32,
     /// The user's home on the host, which is never granted.
     pub home: String,
+}
+
+/// The paths that a call may write, and no others. A path stands for all below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Only {
+    /// Relative to the workspace.
+    pub changes: BTreeSet<String>,
+    /// Absolute, in [`RunPlan::grants`].
+    pub beyond: BTreeSet<String>,
+    /// Of both those that may be removed themselves.
+    pub removes: BTreeSet<String>,
 }
 
 impl RunPlan {
@@ -82,6 +99,10 @@ pub struct Needs {
     pub workspace: Option<Access>,
     /// Paths in it that are changed, relative to it.
     pub changes: BTreeSet<String>,
+    /// Whether the workspace itself is named as changed, with all in it.
+    pub whole: bool,
+    /// Paths that are removed: in the workspace relative to it, beyond it absolute.
+    pub removes: BTreeSet<String>,
     /// Paths beyond it.
     pub grants: Vec<(String, Access)>,
     /// Whether anything is requested from the network.
@@ -117,12 +138,22 @@ pub fn needs(effects: &[Effect], workspace: &str) -> Needs {
         }
         if within(path, workspace) {
             needs.workspace = needs.workspace.max(Some(access));
-            if let Some(rest) = path.strip_prefix(workspace).and_then(|p| p.strip_prefix('/'))
-                && access == Access::Rw
-            {
-                needs.changes.insert(rest.to_owned());
+            if access == Access::Rw {
+                let rest = path.strip_prefix(workspace).and_then(|p| p.strip_prefix('/'));
+                match rest {
+                    Some(rest) => {
+                        needs.changes.insert(rest.to_owned());
+                        if matches!(effect, Effect::Delete { .. }) {
+                            needs.removes.insert(rest.to_owned());
+                        }
+                    }
+                    None => needs.whole = true,
+                }
             }
         } else {
+            if matches!(effect, Effect::Delete { .. }) {
+                needs.removes.insert(path.to_owned());
+            }
             let have = grants.entry(path).or_insert(access);
             *have = (*have).max(access);
         }
@@ -159,6 +190,7 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
     };
     let mut grants: Vec<Grant> = Vec::new();
     let mut ensure = Vec::new();
+    let mut budget = MOST_HELD;
     if let Some((path, access)) = &plan.workspace {
         let from = resolve("workspace", path)?;
         if *access == Access::Rw && ["/usr", "/etc"].iter().any(|base| within(&from, base)) {
@@ -171,7 +203,12 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
             grants.extend(held_of_roots(plan, host, &from, WORKSPACE)?);
         }
         let access = if plan.no_write { Access::Ro } else { *access };
-        grants.push(Grant { access, ..Grant::ro(&from).at(WORKSPACE) });
+        match &plan.only {
+            Some(Only { changes, removes, .. }) if access == Access::Rw => {
+                grants.extend(narrow(host, &from, WORKSPACE, changes, removes, &mut budget));
+            }
+            _ => grants.push(Grant { access, ..Grant::ro(&from).at(WORKSPACE) }),
+        }
     }
     if let Some(path) = &plan.agent_workspace {
         grants.push(Grant::ro(&resolve("agent workspace", path)?).at(AGENT));
@@ -196,7 +233,13 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
         if *access == Access::Rw {
             grants.extend(held_of_roots(plan, host, &from, to)?);
         }
-        grants.push(Grant { access: *access, from, ..Grant::ro(to) });
+        match &plan.only {
+            Some(Only { beyond, removes, .. }) if *access == Access::Rw && !beyond.contains(to) => {
+                let (paths, removes) = (below(beyond, to), below(removes, to));
+                grants.extend(narrow(host, &from, to, &paths, &removes, &mut budget));
+            }
+            _ => grants.push(Grant { access: *access, from, ..Grant::ro(to) }),
+        }
     }
 
     let (uid, gid) = (plan.uid.unwrap_or(INSIDE_ID), plan.gid.unwrap_or(INSIDE_ID));
@@ -249,6 +292,7 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
         factory: false,
         limits: plan.limits.clone(),
         seccomp: Profile::Run,
+        report: plan.report,
         inherit: BTreeSet::new(),
         stop: Stop::All,
         oom_score_adj: 500,

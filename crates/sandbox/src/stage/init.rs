@@ -1,5 +1,6 @@
 //! The first process inside: builds, gives up its powers, starts the program, and serves.
 
+use super::report::Listener;
 use super::{Context, FAILED, mounts, net, payload};
 use crate::spec::Stop;
 use crate::sys;
@@ -101,15 +102,26 @@ fn give_up_privileges(context: &Context<'_>) -> Result<(), StageError> {
 }
 
 fn start(context: &Context<'_>, serving: Serving) -> Result<i32, StageError> {
-    let (program, gave_up) = sys::spawn_by(|| payload::run(context)).step("start the program")?;
+    let pair = if context.spec.report { Some(listener_pair()?) } else { None };
+    let to = pair.as_ref().map(|(_, to)| to);
+    let (program, gave_up) =
+        sys::spawn_by(|| payload::run(context, to)).step("start the program")?;
     if gave_up.is_some() {
         return Ok(FAILED);
     }
+    let listener = pair.and_then(|(from, to)| {
+        drop(to);
+        let (_, fds) = wire::receive(from.as_fd(), RecvFlags::DONTWAIT).ok()?;
+        fds.into_iter().next().map(Listener::new)
+    });
     let pidfd = sys::pidfd(program).step("start the program")?;
     let landlock = payload::abi().0;
     let mut missing = context.missing.clone();
     if landlock == 0 {
         missing.push("no Landlock in this kernel: the mounts hold alone".into());
+    }
+    if context.spec.report && listener.is_none() {
+        missing.push("what the kernel refuses is not told: this kernel can't (Linux 5.5)".into());
     }
     let facts = Facts { landlock, seccomp: 1, own_id: context.ids.privileged(), missing };
     wire::report(context.control.as_fd(), &Report::Started { facts }, Some(&pidfd))
@@ -120,7 +132,11 @@ fn start(context: &Context<'_>, serving: Serving) -> Result<i32, StageError> {
             let _kept = sys::dup_onto(null.as_fd(), fd);
         }
     }
-    let exit = serve(context, serving, program);
+    let mut listener = listener;
+    let exit = serve(context, serving, &mut listener, program);
+    if let Some(lost) = listener.map(|listener| listener.lost()).filter(|lost| *lost > 0) {
+        let _gone = wire::report(context.control.as_fd(), &Report::RefusedMore { more: lost }, None);
+    }
     // Whoever hears the end may rely on it that nothing of the jail runs any more, though the
     // kernel takes its namespaces down only after this process.
     sys::signal_all(libc::SIGKILL);
@@ -129,8 +145,20 @@ fn start(context: &Context<'_>, serving: Serving) -> Result<i32, StageError> {
     Ok(0)
 }
 
+/// By what the program's process hands its listener over before it is the program.
+fn listener_pair() -> Result<(OwnedFd, OwnedFd), StageError> {
+    let flags = SocketFlags::CLOEXEC;
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+        .step("make a socket pair")
+}
+
 /// Serves until the program has ended; what else runs then ends with this process.
-fn serve(context: &Context<'_>, serving: Serving, program: Pid) -> Exit {
+fn serve(
+    context: &Context<'_>,
+    serving: Serving,
+    listener: &mut Option<Listener>,
+    program: Pid,
+) -> Exit {
     let Serving { mut factory, children } = serving;
     let deadline = context
         .spec
@@ -150,15 +178,22 @@ fn serve(context: &Context<'_>, serving: Serving, program: Pid) -> Exit {
             PollFd::new(context.control, PollFlags::IN),
             PollFd::new(&children, PollFlags::IN),
         ];
-        if let Some(factory) = &factory {
+        // Calls that were told of wait for this loop.
+        let told = listener.as_ref().and_then(Listener::fd).map(|listener| {
+            fds.push(PollFd::new(listener, PollFlags::IN));
+            fds.len() - 1
+        });
+        let at_factory = factory.as_ref().map(|factory| {
             fds.push(PollFd::new(factory, PollFlags::IN));
-        }
+            fds.len() - 1
+        });
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return Exit::Gone,
         }
         let ready = |i: usize| fds.get(i).is_some_and(|p| !p.revents().is_empty());
-        let (ordered, reaped, asked) = (ready(0), ready(1), ready(2));
+        let (ordered, reaped, asked) = (ready(0), ready(1), at_factory.is_some_and(ready));
+        let told = told.and_then(|i| fds.get(i)).map(PollFd::revents);
         if ordered && let Some(exit) = obey(context, program) {
             return exit;
         }
@@ -166,6 +201,19 @@ fn serve(context: &Context<'_>, serving: Serving, program: Pid) -> Exit {
             let _signals = rustix::io::read(&children, &mut [0u8; 1024]);
             if let Some(exit) = reap(program) {
                 return exit;
+            }
+        }
+        if let Some(told) = told {
+            if told.contains(PollFlags::IN) {
+                if let Some(refusal) = listener.as_mut().and_then(Listener::serve) {
+                    // One that the launcher does not take now must not hold the program up.
+                    let report = Report::Refused(refusal);
+                    let _gone = wire::report(context.control.as_fd(), &report, None);
+                }
+            } else if !told.is_empty()
+                && let Some(listener) = listener
+            {
+                listener.close();
             }
         }
         if asked && !factory.as_ref().is_some_and(|f| net::serve(f.as_fd())) {

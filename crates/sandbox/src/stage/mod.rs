@@ -17,6 +17,7 @@ mod init;
 mod mounts;
 mod net;
 mod payload;
+mod report;
 pub(crate) mod view;
 
 use crate::spec::{JailSpec, MAX_SPEC};

@@ -12,16 +12,19 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Becomes the program. Returns only when that did not work.
-pub(crate) fn run(context: &Context<'_>) -> i32 {
-    let Err(error) = become_program(context);
+pub(crate) fn run(context: &Context<'_>, listener: Option<&OwnedFd>) -> i32 {
+    let Err(error) = become_program(context, listener);
     let _gone = wire::report(context.control.as_fd(), &Report::Failed(error), None);
     FAILED
 }
 
-fn become_program(context: &Context<'_>) -> Result<std::convert::Infallible, StageError> {
+fn become_program(
+    context: &Context<'_>,
+    listener: Option<&OwnedFd>,
+) -> Result<std::convert::Infallible, StageError> {
     let spec = context.spec;
     // A session of its own: no controlling terminal, and no signals from one.
     rustix::process::setsid().step("start a session")?;
@@ -42,6 +45,12 @@ fn become_program(context: &Context<'_>) -> Result<std::convert::Infallible, Sta
         sys::dup_onto(fd.as_fd(), *target).step("pass descriptors on")?;
     }
     sys::default_signals();
+    if let Some(to) = listener {
+        // Where the kernel can't tell of calls, init hears nothing and says so.
+        if let Ok(fd) = sys::install_notifier(&super::report::filter()) {
+            wire::send(to.as_fd(), b"l", &[fd.as_fd()]).step("hand over the listener")?;
+        }
+    }
     sys::install_filter(&filter).step("install the system call filter")?;
     let error = sys::exec(&program, &argv, &env);
     let path = spec.argv.first().cloned().unwrap_or_default();

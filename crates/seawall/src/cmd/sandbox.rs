@@ -69,6 +69,9 @@ struct Grants {
     /// Seconds until it is killed.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// Say on standard error what the kernel refused it.
+    #[arg(long)]
+    report: bool,
     /// Program and arguments, as seen inside.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
@@ -166,6 +169,7 @@ fn plan(grants: &Grants) -> Result<JailSpec, String> {
             wall_ms: grants.timeout.map(|s| s.saturating_mul(1000)),
             ..Limits::default()
         },
+        report: grants.report,
         slot: std::process::id(),
         home: std::env::var("HOME").unwrap_or_default(),
         ..RunPlan::default()
@@ -195,7 +199,17 @@ fn start(spec: &JailSpec) -> Result<u8, String> {
     for missing in &jail.facts().missing {
         let _closed = writeln!(std::io::stderr(), "seawall: not held here: {missing}");
     }
-    Ok(u8::try_from(jail.wait_processes().code()).unwrap_or(u8::MAX))
+    let exit = jail.wait_processes();
+    let mut err = std::io::stderr();
+    for refusal in jail.take_refusals() {
+        let (program, target) = (refusal.program.escape_debug(), refusal.target.escape_debug());
+        let _closed =
+            writeln!(err, "seawall: refused `{program}` to {} `{target}`", refusal.action);
+    }
+    if jail.refused_more() > 0 {
+        let _closed = writeln!(err, "seawall: refused {} more things", jail.refused_more());
+    }
+    Ok(u8::try_from(exit.code()).unwrap_or(u8::MAX))
 }
 
 fn learn(args: &Learn) -> Result<u8, String> {

@@ -377,16 +377,26 @@ fn granted(action: &Action, verdict: &seawall_model::Verdict, engine: &Engine) -
     let workspace = engine.workspace_of(&action.origin);
     let needs = seawall_sandbox::plan::needs(&verdict.effects, &workspace);
     let mut folders = std::collections::BTreeMap::new();
+    let mut beyond = std::collections::BTreeSet::new();
     for (path, access) in &needs.grants {
         if let Some((folder, may_write)) = engine.opened(path) {
             let write = folders.entry(folder.to_owned()).or_insert(false);
-            *write |= may_write && *access == Access::Rw;
+            if may_write && *access == Access::Rw {
+                *write = true;
+                beyond.insert(path.clone());
+            }
         }
     }
+    // Beyond that many paths the folders are granted as they are: each path costs mounts.
+    let few = needs.changes.len().saturating_add(beyond.len()) <= MAX_CHANGES;
     Granted {
         call_id: action.call_id.clone(),
         write: needs.opaque || needs.workspace == Some(Access::Rw),
+        exact: few && !needs.opaque && !needs.whole,
+        network: needs.opaque || needs.network,
         changes: needs.changes.into_iter().take(MAX_CHANGES).collect(),
+        removes: needs.removes,
+        beyond,
         folders: engine.with_read_only(folders),
         workspace,
     }

@@ -255,6 +255,7 @@ async fn record_run(log: &Arc<Store>, order: &protocol::RunOrder) -> Result<(), 
         Event::new(now_ms(), Plane::Kernel, "run.started", format!("sandboxed run: {what}"))
             .detail(json!({ "run": order.run, "what": what, "network": order.network }));
     event.session_key = Some(order.session_key.clone());
+    event.call_id = order.granted.as_ref().map(|granted| granted.call_id.clone());
     log.append(event).await.map(drop).map_err(|e| e.to_string())
 }
 

@@ -143,6 +143,19 @@ pub(crate) struct Granted {
     pub(crate) write: bool,
     /// Paths below the workspace that the verdict names as changed.
     pub(crate) changes: BTreeSet<String>,
+    /// Whether that is all: nothing in the call is unknown before it runs. Then nothing but
+    /// `changes` and `beyond` can be written.
+    #[serde(default)]
+    pub(crate) exact: bool,
+    /// Paths in `folders` that the verdict names as changed.
+    #[serde(default)]
+    pub(crate) beyond: BTreeSet<String>,
+    /// Of `changes` and `beyond` those that are removed.
+    #[serde(default)]
+    pub(crate) removes: BTreeSet<String>,
+    /// Whether anything is requested from the network, or may be for all that is known.
+    #[serde(default)]
+    pub(crate) network: bool,
     /// Folders beyond it that the operator opened (`policy.read_folders`, `policy.write_folders`)
     /// and the verdict names something in, and whether it is written.
     pub(crate) folders: BTreeMap<String, bool>,

@@ -130,11 +130,14 @@ impl Tickets {
             return Err("too many runs are waiting to start; wait for some to end".into());
         }
         let call_id = granted.as_ref().map(|granted| granted.call_id.clone());
+        let network = self.network
+            && request.purpose == RunPurpose::Exec
+            && granted.as_ref().is_some_and(|granted| granted.network);
         let order = RunOrder {
             granted,
             run: crate::daemon::random_id(),
             session_key: origin.session_key.clone(),
-            network: self.network && request.purpose == RunPurpose::Exec,
+            network,
             what: RunWhat::Tool(request),
         };
         self.issued.insert(ticket, (order, now_ms.saturating_add(TICKET_FOR_MS)));

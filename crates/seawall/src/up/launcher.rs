@@ -4,9 +4,12 @@
 
 use super::runplan::{RunContext, plan};
 use super::{Prepared, appeared};
+use crate::clock::now_ms;
 use crate::daemon::protocol::{Claim, RunOrder};
+use seawall_model::{Event, Plane, Severity};
 use seawall_sandbox::launch::{Launcher, Tickets};
-use seawall_sandbox::{Exit, Jail, JailSpec};
+use seawall_sandbox::{Exit, Jail, JailSpec, Refusal};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -16,6 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What stands before the name of an MCP server where a ticket would be.
 const MCP: &str = "mcp:";
+
+/// Longest path that an event tells.
+const MAX_TARGET: usize = 512;
 
 /// A claim on its way to the guard.
 pub(super) struct Claimed {
@@ -27,6 +33,8 @@ pub(super) struct Claimed {
 pub(super) enum News {
     /// A run with network was started.
     Started { run: String, session_key: String, listener: OwnedFd },
+    /// The kernel refused a run something.
+    Refused(Event),
     /// A run ended.
     Ended { run: String, code: i32, note: Option<String> },
 }
@@ -45,6 +53,7 @@ struct Orders {
 struct Run {
     id: String,
     session_key: String,
+    call_id: Option<String>,
     watched: Option<appeared::Watched>,
 }
 
@@ -85,7 +94,8 @@ impl Tickets for Orders {
         });
         match planned {
             Ok((spec, watched)) => {
-                let run = Run { id: order.run, session_key: order.session_key, watched };
+                let call_id = order.granted.map(|granted| granted.call_id);
+                let run = Run { id: order.run, session_key: order.session_key, call_id, watched };
                 self.running().entry(shown.to_owned()).or_default().push(run);
                 Ok(spec)
             }
@@ -108,6 +118,38 @@ impl Tickets for Orders {
             let _ = self.news.send(News::Started { run, session_key, listener: listener.into() });
         }
         Ok(())
+    }
+
+    fn refused(&self, shown: &str, refusals: Vec<Refusal>, more: u64) {
+        let of = |run: &Run| (run.id.clone(), run.session_key.clone(), run.call_id.clone());
+        let Some((run, session, call)) =
+            self.running().get(shown).and_then(|runs| runs.last()).map(of)
+        else {
+            return;
+        };
+        let event = |summary: String, detail: Value| {
+            let mut event = Event::new(now_ms(), Plane::Kernel, "run.held", summary)
+                .severity(Severity::Medium)
+                .decision("deny")
+                .detail(detail);
+            event.session_key = Some(session.clone());
+            event.call_id.clone_from(&call);
+            event
+        };
+        for refusal in refusals {
+            let Refusal { action, target, program } = refusal;
+            let target: String = target.chars().take(MAX_TARGET).collect();
+            let _ = self.news.send(News::Refused(event(
+                format!("the kernel refused `{program}` to {action} `{target}`"),
+                json!({ "run": run, "action": action, "target": target, "program": program }),
+            )));
+        }
+        if more > 0 {
+            let _ = self.news.send(News::Refused(event(
+                format!("the kernel refused the run {more} more things"),
+                json!({ "run": run, "more": more }),
+            )));
+        }
     }
 
     fn ended(&self, shown: &str, outcome: Result<Exit, String>) {

@@ -199,6 +199,7 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
             },
             Some(news) = heard.recv() => match news {
                 launcher::News::Started { run, session_key, listener } => guard.run_started(run, session_key, listener).await,
+                launcher::News::Refused(event) => guard.tell(&ToGuard::Note(event)).await,
                 launcher::News::Ended { run, code, note } => guard.tell(&ToGuard::RunEnded { run, code, note }).await,
             },
             Some((next, verdict, reply)) = to_install.recv() => {

@@ -8,7 +8,7 @@ use crate::daemon::protocol::{RunOrder, RunWhat};
 use crate::render::McpServer;
 use seawall_model::frame::{RunPurpose, RunRequest};
 use seawall_sandbox::JailSpec;
-use seawall_sandbox::plan::{Grant, RunPlan, WORKSPACE, layout, run_plan};
+use seawall_sandbox::plan::{Grant, Only, RunPlan, WORKSPACE, layout, run_plan};
 use seawall_sandbox::spec::{Access, EnsureDir, Limits};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -96,6 +96,7 @@ impl RunContext {
             // session has of it.
             if !copy && self.settled_name(&granted.workspace).as_deref() != Some(folder) {
                 granted.changes.clear();
+                granted.removes.retain(|path| path.starts_with('/'));
             }
         }
         Ok(())
@@ -192,9 +193,17 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
     let worker =
         matches!(&order.what, RunWhat::Tool(request) if request.purpose == RunPurpose::FileWorker);
     plan.hold_memory = !worker;
+    plan.report = !worker;
     if let Some(granted) = &order.granted {
         plan.no_write = !granted.write && !worker;
         plan.released = granted.changes.clone();
+        if granted.exact && !worker {
+            plan.only = Some(Only {
+                changes: granted.changes.clone(),
+                beyond: granted.beyond.clone(),
+                removes: granted.removes.clone(),
+            });
+        }
         let access = |write: &bool| if *write { Access::Rw } else { Access::Ro };
         plan.grants.extend(granted.folders.iter().map(|(f, write)| (f.clone(), access(write))));
     }

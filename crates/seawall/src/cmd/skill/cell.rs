@@ -154,6 +154,7 @@ fn spec() -> Result<JailSpec, String> {
             ..Limits::default()
         },
         seccomp: Profile::Run,
+        report: false,
         inherit: BTreeSet::new(),
         stop: Stop::All,
         oom_score_adj: 500,
