@@ -68,8 +68,11 @@ pub struct Door {
     heard: OnceLock<Listener>,
 }
 
-/// Is told what clients say to agents.
-type Listener = Box<dyn Fn(&str) + Send + Sync>;
+/// Is told what clients say to agents, and to which session where they name it.
+type Listener = Box<dyn Fn(Option<&str>, &str) + Send + Sync>;
+
+/// Parameters in which a method names the session.
+const SESSION: &[&str] = &["sessionKey", "key"];
 
 /// Parameters in which a method carries what somebody says to an agent.
 const SAID: &[&str] = &["message", "text", "prompt", "task"];
@@ -276,10 +279,10 @@ impl Door {
         if let (Judgement::Allow { .. }, Some(heard), Some(params)) =
             (&judgement, self.heard.get(), &request.params)
         {
-            for name in SAID {
-                if let Some(text) = params.get(*name).and_then(serde_json::Value::as_str) {
-                    heard(text);
-                }
+            let text = |name: &&str| params.get(*name).and_then(serde_json::Value::as_str);
+            let session = SESSION.iter().find_map(text);
+            for said in SAID.iter().filter_map(text) {
+                heard(session, said);
             }
         }
         judgement
@@ -287,7 +290,7 @@ impl Door {
 
     /// Has `listener` told what clients say to agents, before it goes on to the gateway. The first
     /// listener stays.
-    pub fn hear(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
+    pub fn hear(&self, listener: impl Fn(Option<&str>, &str) + Send + Sync + 'static) {
         let _ = self.heard.set(Box::new(listener));
     }
 

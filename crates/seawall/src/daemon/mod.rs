@@ -87,7 +87,9 @@ pub(crate) async fn run(home: Home, control: OwnedFd, missing: Vec<String>) -> R
     let planes =
         Planes::new(&settings, &facts, &home, Arc::clone(&log) as Arc<dyn EventLog>).await?;
     let hears = Arc::clone(&guard);
-    planes.door().hear(move |text| hears.engine.heard(text, crate::clock::now_ms()));
+    planes
+        .door()
+        .hear(move |session, text| hears.engine.heard(session, text, crate::clock::now_ms()));
     let start_timeout_ms = settings.gateway.start_timeout_s.saturating_mul(1000);
     let mut tick =
         tokio::time::interval(Duration::from_millis((settings.guard.heartbeat_ms / 2).max(50)));
