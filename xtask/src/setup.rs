@@ -16,6 +16,10 @@ pub(crate) struct Args {
     /// Only say what is missing; fail when something is.
     #[arg(long)]
     check: bool,
+    /// Also the host's own tools (sshd, ufw, nginx, ...) that tests of `seawall harden host` ask and
+    /// are skipped without. Their services are not started. Implied where CI is set.
+    #[arg(long)]
+    tools: bool,
 }
 
 /// A program that tasks call, and the Debian package that brings it.
@@ -32,11 +36,32 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("setpriv", "util-linux"), // runs a tour as an ordinary user when root starts it
 ];
 
+/// What `seawall harden host` writes for, so that its tests can ask the real ones. Servers among them
+/// would run on the machine of whoever sets up for something else: only for CI, and on request.
+const TOOLS: &[(&str, &str)] = &[
+    ("sshd", "openssh-server"),
+    ("ssh", "openssh-client"),
+    ("nft", "nftables"),
+    ("ufw", "ufw"),
+    ("nginx", "nginx-light"),
+    ("caddy", "caddy"),
+    ("openssl", "openssl"),
+    ("wg-quick", "wireguard-tools"),
+    ("logrotate", "logrotate"),
+    ("docker-compose", "docker-compose"),
+    ("systemd-analyze", "systemd"),
+    ("setfacl", "acl"),
+];
+
 /// Files that must be there beside programs.
 const FILES: &[(&str, &str)] = &[("/etc/ssl/certs/ca-certificates.crt", "ca-certificates")];
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let done = if args.check { check() } else { ensure().map(|_| ()) };
+    let done = if args.check {
+        check()
+    } else {
+        ensure().and_then(|_| if args.tools { debian(&missing_tools()) } else { Ok(()) })
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -65,8 +90,21 @@ fn check() -> Result<(), String> {
 
 /// Installs what is missing and returns the folder of OpenClaw.
 pub(crate) fn ensure() -> Result<PathBuf, String> {
-    debian()?;
+    debian(&missing_packages())?;
+    if std::env::var_os("CI").is_some_and(|value| !value.is_empty()) {
+        debian(&missing_tools())?;
+    }
     openclaw()
+}
+
+fn missing_tools() -> Vec<&'static str> {
+    let mut missing: Vec<&str> = TOOLS
+        .iter()
+        .filter(|(program, _)| find_program(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    missing.dedup();
+    missing
 }
 
 fn missing_packages() -> Vec<&'static str> {
@@ -89,8 +127,7 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-fn debian() -> Result<(), String> {
-    let missing = missing_packages();
+fn debian(missing: &[&str]) -> Result<(), String> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -106,6 +143,7 @@ fn debian() -> Result<(), String> {
         ));
     }
     println!("setup: installing Debian packages: {list}");
+    let _quiet = NoServices::new()?;
     let apt = |arguments: &[&str]| {
         step(
             Command::new("apt-get")
@@ -116,13 +154,42 @@ fn debian() -> Result<(), String> {
     };
     apt(&["update"])?;
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];
-    arguments.extend(&missing);
+    arguments.extend(missing);
     apt(&arguments)?;
-    let still = missing_packages();
+    let still: Vec<&str> = missing_packages()
+        .into_iter()
+        .chain(missing_tools())
+        .filter(|package| missing.contains(package))
+        .collect();
     if still.is_empty() {
         Ok(())
     } else {
         Err(format!("apt-get succeeded, but these are still missing: {}", still.join(" ")))
+    }
+}
+
+/// While it is there, Debian's packages start no service. Somebody's own policy stays.
+struct NoServices(bool);
+
+impl NoServices {
+    const PATH: &str = "/usr/sbin/policy-rc.d";
+
+    fn new() -> Result<Self, String> {
+        if Path::new(Self::PATH).exists() {
+            return Ok(Self(false));
+        }
+        let say = |error: io::Error| format!("{}: {error}", Self::PATH);
+        fs::write(Self::PATH, "#!/bin/sh\nexit 101\n").map_err(say)?;
+        fs::set_permissions(Self::PATH, fs::Permissions::from_mode(0o755)).map_err(say)?;
+        Ok(Self(true))
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = fs::remove_file(Self::PATH);
+        }
     }
 }
 

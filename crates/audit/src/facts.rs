@@ -12,7 +12,9 @@ pub use host::{
     Clock, Compose, Container, Cpu, Disk, Firewall, Host, Listener, Mount, Process, Published,
     Sshd, Unit,
 };
-pub use state::{Content, Device, Install, Job, Pending, Plugin, Skill, State};
+pub use state::{
+    Content, Credential, CredentialKind, Device, Install, Job, Pending, Plugin, Skill, State,
+};
 
 /// A fact that was read, or why it was not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +78,8 @@ pub struct Facts {
     pub files: Fact<Files>,
     /// Skills and plugins on disk.
     pub content: Fact<Content>,
+    /// Ages of credentials, as Seawall keeps track of them. `None`: nobody does.
+    pub rotation: Fact<Option<Vec<Credential>>>,
     /// The host.
     pub host: Host,
     /// What Seawall itself says about this deployment. `None`: it does not run.

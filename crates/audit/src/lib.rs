@@ -14,9 +14,11 @@ pub mod packet;
 mod references;
 pub mod registry;
 pub mod report;
+pub mod rotation;
 
 pub use facts::{Fact, Facts};
 pub use finding::{Disposition, Finding, Fix, Status, Step};
+pub use openclaw::credentials;
 pub use references::reference;
 pub use registry::{Audience, Check, audit, check, checks};
 pub use report::Report;

@@ -13,6 +13,7 @@ mod home;
 #[cfg(test)]
 mod named;
 mod render;
+mod rotation;
 mod settings;
 mod store;
 mod up;

@@ -137,6 +137,7 @@ checks! {
     sandbox_workspace
     secrets_config
     secrets_reach
+    secrets_rotation
     secrets_store
     sessions_cross_agent
     sessions_group_scope

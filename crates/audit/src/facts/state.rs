@@ -146,3 +146,29 @@ pub struct Plugin {
     /// The version in its package.json.
     pub version: String,
 }
+
+/// What a credential is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CredentialKind {
+    /// A service's key.
+    Api,
+    /// What opens the gateway.
+    Gateway,
+    /// What opens the host.
+    Ssh,
+}
+
+/// A credential and since when its value is what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credential {
+    /// Where it stands: a key, a variable, a comment. Never its value.
+    pub name: String,
+    /// What it is for.
+    pub kind: CredentialKind,
+    /// Seconds since 1970; it may be older.
+    pub since: i64,
+    /// What it opens changed since.
+    pub changed: bool,
+}

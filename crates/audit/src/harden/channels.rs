@@ -88,7 +88,7 @@ fn account(
 
 /// Whether an entry is an id that its owner cannot change: digits (with a sign, a plus, a channel's
 /// prefix), or a symbolic reference that OpenClaw resolves itself. Everything else may be a name.
-fn is_id(entry: &str) -> bool {
+pub fn is_id(entry: &str) -> bool {
     if entry.starts_with("accessGroup:") {
         return true;
     }
@@ -100,6 +100,92 @@ fn is_id(entry: &str) -> bool {
     let slack = bare.len() >= 8 && bare.starts_with(['U', 'W', 'B']) && bare.chars().all(upper);
     let matrix = entry.starts_with('@') && entry.contains(':');
     (!digits.is_empty() && digits.chars().all(plain)) || slack || matrix
+}
+
+/// What lets a sender write to the agent: it is listed. Nothing else changes.
+pub fn allow(root: &Value, channel: &str, id: &str) -> Option<Change> {
+    let mut listed = listed(root, channel)?;
+    if listed.iter().any(|entry| same(entry, channel, id)) {
+        return None;
+    }
+    listed.push(id.parse::<i64>().map_or_else(|_| json!(id), |number| json!(number)));
+    Some(list(channel, &[], listed, "this sender may write to the agent", None))
+}
+
+/// What takes a sender off the lists of a channel and its accounts.
+pub fn revoke(root: &Value, channel: &str, id: &str) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let accounts =
+        root.pointer(&format!("/channels/{channel}/accounts")).and_then(Value::as_object);
+    let holders = std::iter::once(Vec::new())
+        .chain(accounts.into_iter().flatten().map(|(name, _)| vec!["accounts", name.as_str()]));
+    for below in holders {
+        for name in ["allowFrom", "groupAllowFrom"] {
+            let key = ["channels", channel].into_iter().chain(below.iter().copied()).chain([name]);
+            let now = key.clone().try_fold(root, |at, part| at.get(part)).and_then(Value::as_array);
+            let Some(now) = now else { continue };
+            let left: Vec<Value> =
+                now.iter().filter(|entry| !same(entry, channel, id)).cloned().collect();
+            if left.len() < now.len() {
+                let mut change = list(
+                    channel,
+                    &below,
+                    left,
+                    "this sender may not write to the agent any more",
+                    Some("this sender"),
+                );
+                if let Some(last) = change.key.last_mut() {
+                    name.clone_into(last);
+                }
+                change.id = super::dotted(&change.key);
+                changes.push(change);
+            }
+        }
+    }
+    changes
+}
+
+/// Whether an entry names this sender: as it stands, or with the channel before it.
+pub fn same(entry: &Value, channel: &str, id: &str) -> bool {
+    let text = match entry {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let bare = |text: &str| {
+        text.strip_prefix(channel)
+            .and_then(|rest| rest.strip_prefix(':'))
+            .unwrap_or(text)
+            .to_owned()
+    };
+    bare(&text) == bare(id)
+}
+
+fn listed(root: &Value, channel: &str) -> Option<Vec<Value>> {
+    let value = root.get("channels")?.get(channel)?;
+    Some(value.get("allowFrom").and_then(Value::as_array).cloned().unwrap_or_default())
+}
+
+fn list(
+    channel: &str,
+    below: &[&str],
+    entries: Vec<Value>,
+    why: &str,
+    breaks: Option<&str>,
+) -> Change {
+    let key: Vec<String> = ["channels", channel]
+        .into_iter()
+        .chain(below.iter().copied())
+        .chain(["allowFrom"])
+        .map(str::to_owned)
+        .collect();
+    Change {
+        id: super::dotted(&key),
+        key,
+        to: Some(json!(entries)),
+        why: why.to_owned(),
+        breaks: breaks.map(str::to_owned),
+        source: "channels".into(),
+    }
 }
 
 /// What closes a channel: listed people only (pairing where nobody is listed: an allowlist of
@@ -211,6 +297,22 @@ mod tests {
         );
         assert_eq!(all[0].names, ["@me"]);
         assert_eq!((all[1].dm.as_str(), all[1].unmentioned.len()), ("disabled", 1));
+    }
+
+    #[test]
+    fn one_sender_is_let_in_and_taken_out_again() {
+        let mut root = json!({"channels":{"telegram":{"allowFrom":[1, "@x"],"accounts":{"b":{"allowFrom":["telegram:2"],"groupAllowFrom":[2]}}}}});
+        allow(&root, "telegram", "2").unwrap().apply(&mut root);
+        assert_eq!(root["channels"]["telegram"]["allowFrom"], json!([1, "@x", 2]));
+        assert!(
+            allow(&root, "telegram", "telegram:2").is_none() && allow(&root, "no", "2").is_none()
+        );
+        revoke(&root, "telegram", "2").iter().for_each(|change| change.apply(&mut root));
+        assert_eq!(
+            root,
+            json!({"channels":{"telegram":{"allowFrom":[1, "@x"],"accounts":{"b":{"allowFrom":[],"groupAllowFrom":[]}}}}})
+        );
+        assert!(revoke(&root, "telegram", "2").is_empty());
     }
 
     #[test]

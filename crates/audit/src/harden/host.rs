@@ -23,6 +23,25 @@ pub enum Piece {
     Caddy,
     /// An override for Docker Compose.
     Compose,
+    /// The host's end of a WireGuard tunnel.
+    Wireguard,
+    /// The policy of a Tailscale network.
+    Tailscale,
+    /// A user that only runs the gateway.
+    User,
+    /// Rotation of the gateway's logs.
+    Logrotate,
+    /// A timer that reminds of credentials to rotate.
+    Reminder,
+}
+
+/// A file of a piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Where it goes, below the root of the host; absent for what belongs somewhere else.
+    pub path: Option<String>,
+    /// Its text.
+    pub text: String,
 }
 
 /// What a piece needs to know.
@@ -56,7 +75,29 @@ pub struct Parameters {
     pub clients: PathBuf,
     /// Service in the compose file.
     pub service: String,
+    /// The tunnel's interface.
+    pub interface: String,
+    /// The tunnel's port.
+    pub wireguard_port: u16,
+    /// Public keys of the devices that may use the tunnel.
+    pub peers: Vec<String>,
+    /// People who may reach the gateway over Tailscale.
+    pub people: Vec<String>,
+    /// Home of the user that is made for the gateway.
+    pub user_home: PathBuf,
+    /// This program.
+    pub seawall: PathBuf,
+    /// Seawall's folder.
+    pub seawall_home: PathBuf,
+    /// The gateway's logs; a name may hold `*`.
+    pub logs: Vec<String>,
 }
+
+/// The name of the user that is made for the gateway, unless another one is asked for.
+pub const USER: &str = "openclaw";
+
+/// A tunnel's network has room for so many devices.
+const MAX_PEERS: usize = 250;
 
 /// A parameter that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +108,65 @@ pub struct ParameterError {
     why: &'static str,
 }
 
-/// Makes the text of a piece.
+/// Makes the files of a piece; the first is the main one.
+pub fn parts(piece: Piece, with: &Parameters) -> Result<Vec<Part>, ParameterError> {
+    let part = |path: Option<String>, text: String| Part { path, text };
+    let main = render(piece, with)?;
+    let interface = name("interface", &with.interface)?;
+    let user = name("user", with.user.as_deref().unwrap_or(USER))?;
+    Ok(match piece {
+        Piece::Wireguard => vec![
+            part(Some(format!("etc/wireguard/{interface}.conf")), main),
+            part(
+                Some(format!("etc/wireguard/{interface}.nft")),
+                fill(
+                    include_str!("../../../../content/harden/host/wireguard.nft"),
+                    &[
+                        ("interface", &interface),
+                        ("host_address", HOST_ADDRESS),
+                        ("gateway_port", &with.gateway_port.to_string()),
+                    ],
+                ),
+            ),
+            part(
+                None,
+                fill(
+                    include_str!("../../../../content/harden/host/wireguard-client.conf"),
+                    &[
+                        ("client_address", "10.86.0.2"),
+                        ("host_address", HOST_ADDRESS),
+                        ("name", &name("host name", &with.name)?),
+                        ("wireguard_port", &with.wireguard_port.to_string()),
+                    ],
+                ),
+            ),
+        ],
+        Piece::User => vec![
+            part(Some("etc/sysusers.d/seawall-openclaw.conf".into()), main),
+            part(
+                Some("etc/tmpfiles.d/seawall-openclaw.conf".into()),
+                fill(
+                    include_str!("../../../../content/harden/host/tmpfiles.conf"),
+                    &[("user", &user), ("home", &plain_path("home", &with.user_home)?)],
+                ),
+            ),
+        ],
+        Piece::Logrotate => vec![part(Some("etc/logrotate.d/seawall-openclaw".into()), main)],
+        Piece::Reminder => vec![
+            part(Some("etc/systemd/system/seawall-rotation.service".into()), main),
+            part(
+                Some("etc/systemd/system/seawall-rotation.timer".into()),
+                include_str!("../../../../content/harden/host/reminder.timer").to_owned(),
+            ),
+        ],
+        _ => vec![part(None, main)],
+    })
+}
+
+/// The host's address in the tunnel.
+const HOST_ADDRESS: &str = "10.86.0.1";
+
+/// Makes the text of a piece's main file.
 pub fn render(piece: Piece, with: &Parameters) -> Result<String, ParameterError> {
     let state_dir = plain_path("state folder", &with.state_dir)?;
     let port = with.gateway_port.to_string();
@@ -170,6 +269,124 @@ pub fn render(piece: Piece, with: &Parameters) -> Result<String, ParameterError>
                 ("gateway_port", &port),
             ],
         ),
+        Piece::Wireguard => {
+            let interface = name("interface", &with.interface)?;
+            if interface.len() > 15 {
+                return Err(ParameterError {
+                    what: "interface",
+                    value: interface,
+                    why: "the kernel takes at most 15 characters",
+                });
+            }
+            if with.peers.len() > MAX_PEERS {
+                return Err(ParameterError {
+                    what: "peers",
+                    value: with.peers.len().to_string(),
+                    why: "at most 250 devices have room in the tunnel's network",
+                });
+            }
+            let mut peers = String::new();
+            for (number, key) in (2..).zip(&with.peers) {
+                let key = public_key(key)?;
+                let _ = write!(
+                    peers,
+                    "\n[Peer]\nPublicKey = {key}\nAllowedIPs = 10.86.0.{number}/32\n"
+                );
+            }
+            if with.peers.is_empty() {
+                peers
+                    .push_str("# Nobody may connect yet: say --peer with a device's public key.\n");
+            }
+            fill(
+                include_str!("../../../../content/harden/host/wireguard.conf"),
+                &[
+                    ("interface", &interface),
+                    ("host_address", HOST_ADDRESS),
+                    ("wireguard_port", &with.wireguard_port.to_string()),
+                    ("peers", peers.trim_end()),
+                ],
+            )
+        }
+        Piece::Tailscale => {
+            let people: Vec<String> = with
+                .people
+                .iter()
+                .map(|who| person(who).map(|who| format!("\"{who}\"")))
+                .collect::<Result<_, _>>()?;
+            let people = if people.is_empty() {
+                "\"autogroup:admin\"".to_owned()
+            } else {
+                people.join(", ")
+            };
+            fill(
+                include_str!("../../../../content/harden/host/tailscale.json"),
+                &[("people", &people), ("gateway_port", &port)],
+            )
+        }
+        Piece::User => fill(
+            include_str!("../../../../content/harden/host/user.conf"),
+            &[
+                ("user", &name("user", with.user.as_deref().unwrap_or(USER))?),
+                ("home", &plain_path("home", &with.user_home)?),
+            ],
+        ),
+        Piece::Logrotate => {
+            let user = name("user", with.user.as_deref().unwrap_or(USER))?;
+            let logs: Vec<String> = with
+                .logs
+                .iter()
+                .map(|log| {
+                    plain_path("log", Path::new(&log.replace('*', "x"))).map(|_| log.clone())
+                })
+                .collect::<Result<_, _>>()?;
+            fill(
+                include_str!("../../../../content/harden/host/logrotate.conf"),
+                &[("logs", &logs.join("\n")), ("user", &user), ("group", &user)],
+            )
+        }
+        Piece::Reminder => {
+            let user = match &with.user {
+                Some(user) => format!("User={}", name("user", user)?),
+                None => "# As root: the folders of every user can be looked at.".to_owned(),
+            };
+            fill(
+                include_str!("../../../../content/harden/host/reminder.service"),
+                &[
+                    ("seawall", &plain_path("program", &with.seawall)?),
+                    ("state_dir", &state_dir),
+                    ("seawall_home", &plain_path("Seawall's folder", &with.seawall_home)?),
+                    ("user", &user),
+                ],
+            )
+        }
+    })
+}
+
+/// A WireGuard public key: 32 bytes in base64.
+fn public_key(key: &str) -> Result<&str, ParameterError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    let body = key.strip_suffix('=').unwrap_or_default();
+    if body.len() == 43 && body.chars().all(plain) {
+        return Ok(key);
+    }
+    Err(ParameterError {
+        what: "peer",
+        value: key.chars().take(60).collect(),
+        why: "give the device's public key, 44 characters of base64 as `wg pubkey` prints it",
+    })
+}
+
+/// Who a Tailscale policy names: a login, a group, a tag.
+fn person(who: &str) -> Result<&str, ParameterError> {
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '-' | '_' | '+' | ':');
+    if !who.is_empty() && who.len() <= 120 && who.chars().all(plain) && who != "*" {
+        return Ok(who);
+    }
+    Err(ParameterError {
+        what: "person",
+        value: who.chars().take(60).collect(),
+        why: "name a login (`ada@example.org`), `group:NAME` or `autogroup:NAME`; not everybody",
     })
 }
 
@@ -251,18 +468,40 @@ mod tests {
             key: "/etc/ssl/claw.key".into(),
             clients: "/etc/ssl/clients.pem".into(),
             service: "openclaw".into(),
+            interface: "seawall0".into(),
+            wireguard_port: 51820,
+            peers: vec!["xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=".into()],
+            people: vec!["ada@example.org".into()],
+            user_home: "/var/lib/openclaw".into(),
+            seawall: "/usr/local/bin/seawall".into(),
+            seawall_home: "/var/lib/seawall".into(),
+            logs: vec!["/tmp/openclaw/openclaw-*.log".into()],
         }
     }
 
     #[test]
     fn pieces_are_complete() {
-        use Piece::{Caddy, Compose, Nftables, Nginx, Sshd, Systemd, Ufw};
-        for piece in [Sshd, Nftables, Ufw, Systemd, Nginx, Caddy, Compose] {
-            let text = render(piece, &parameters()).unwrap();
-            assert!(!text.contains("{{"), "{piece:?}: {text}");
+        use Piece::{
+            Caddy, Compose, Logrotate, Nftables, Nginx, Reminder, Sshd, Systemd, Tailscale, Ufw,
+            User, Wireguard,
+        };
+        let all = [
+            Sshd, Nftables, Ufw, Systemd, Nginx, Caddy, Compose, Wireguard, Tailscale, User,
+            Logrotate, Reminder,
+        ];
+        for piece in all {
+            for part in parts(piece, &parameters()).unwrap() {
+                assert!(!part.text.contains("{{"), "{piece:?}: {}", part.text);
+            }
         }
+        // What OpenClaw's own reader takes for JSON5 is what Tailscale's reads as HuJSON.
+        let policy = crate::harden::doc::parse(&render(Tailscale, &parameters()).unwrap()).unwrap();
+        let policy = policy.to_value();
+        assert_eq!(policy["grants"][0]["src"], serde_json::json!(["ada@example.org"]));
+        assert_eq!(policy["grants"][0]["ip"], serde_json::json!(["tcp:443"]));
         insta::assert_snapshot!(render(Nftables, &parameters()).unwrap());
         insta::assert_snapshot!(render(Sshd, &parameters()).unwrap());
+        insta::assert_snapshot!(render(Wireguard, &parameters()).unwrap());
     }
 
     #[test]
@@ -287,6 +526,12 @@ mod tests {
             (Piece::Systemd, Parameters { state_dir: "/a b".into(), ..parameters() }),
             (Piece::Compose, Parameters { service: "a: {}".into(), ..parameters() }),
             (Piece::Caddy, Parameters { key: "relative".into(), ..parameters() }),
+            (Piece::Wireguard, Parameters { peers: vec!["x\nPostUp = id".into()], ..parameters() }),
+            (Piece::Wireguard, Parameters { interface: "a b".into(), ..parameters() }),
+            (Piece::Tailscale, Parameters { people: vec!["*".into()], ..parameters() }),
+            (Piece::User, Parameters { user: Some("x:0".into()), ..parameters() }),
+            (Piece::Logrotate, Parameters { logs: vec!["/a {".into()], ..parameters() }),
+            (Piece::Reminder, Parameters { seawall: "/a;id".into(), ..parameters() }),
         ];
         for (piece, parameters) in bad {
             assert!(render(piece, &parameters).is_err(), "{piece:?}");

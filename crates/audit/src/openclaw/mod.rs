@@ -11,6 +11,8 @@ pub(crate) mod scope;
 pub(crate) mod secret;
 pub(crate) mod tools;
 
+pub use secret::plain as credentials;
+
 use crate::facts::Config;
 
 /// Whether the gateway can be reached from other machines by what its configuration says.

@@ -64,7 +64,8 @@ pub(crate) fn env_name(text: &str) -> Option<&str> {
 }
 
 /// Every credential that stands in clear text in the configuration, by its path.
-pub(crate) fn plain(value: &Value) -> Vec<Vec<String>> {
+#[must_use]
+pub fn plain(value: &Value) -> Vec<Vec<String>> {
     let mut out = Vec::new();
     walk(value, &mut Vec::new(), &mut out);
     out

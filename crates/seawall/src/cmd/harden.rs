@@ -1,6 +1,7 @@
 //! `seawall harden plan|apply|verify|rollback|history|host|confirm`.
 
 mod host;
+mod place;
 
 use crate::clock::now_ms;
 use crate::harden::journal::{Journal, Record, Standing};
@@ -64,6 +65,9 @@ enum What {
         #[arg(long)]
         same_session: bool,
     },
+    /// How old the deployment's credentials are and which are due: API keys monthly, SSH keys
+    /// yearly, the gateway's token after a change of what it opens. Exit code 1 when one is.
+    Rotation,
     /// Undo what nobody confirms.
     #[command(hide = true)]
     Watch {
@@ -113,6 +117,7 @@ fn harden(args: &Args) -> Result<ExitCode, String> {
         What::Rollback { id } => rollback(args, &home, id.as_deref()),
         What::History => history(args, &home),
         What::Host(options) => host::piece(args, &target, &home, options),
+        What::Rotation => rotation(args, &target, &home),
         What::Confirm { id, same_session } => confirm(&home, id, *same_session),
         What::Watch { base, until } => host::watch(base, *until),
     }
@@ -133,6 +138,37 @@ fn confirm(home: &Home, id: &str, same_session: bool) -> Result<ExitCode, String
     journal.add(Record::Confirmed)?;
     super::print(&format!("run {id} stays. Undo with: seawall harden rollback {id}\n"));
     Ok(ExitCode::SUCCESS)
+}
+
+fn rotation(args: &Args, target: &Target, home: &Home) -> Result<ExitCode, String> {
+    let now = jiff::Timestamp::now().as_second();
+    let credentials = crate::rotation::update(&target.deployment, home, now)?;
+    let rows: Vec<_> = credentials
+        .iter()
+        .map(|credential| (credential, seawall_audit::rotation::due(credential, now)))
+        .collect();
+    let due = rows.iter().filter(|(_, why)| why.is_some()).count();
+    if args.json {
+        let rows: Vec<Value> = rows
+            .iter()
+            .map(|(c, why)| json!({ "name": c.name, "kind": c.kind, "since": c.since, "due": why }))
+            .collect();
+        super::print(&format!("{}\n", json!(rows)));
+    } else if rows.is_empty() {
+        super::print("no credentials were found\n");
+    } else {
+        for (credential, why) in &rows {
+            let since = when(u64::try_from(credential.since).unwrap_or_default() * 1000);
+            let day = since.split(' ').next().unwrap_or_default();
+            super::print(&match why {
+                Some(why) => format!("DUE  {}: {why}\n", credential.name),
+                None => {
+                    format!("     {}: {}, since {day}\n", credential.name, credential.kind.name())
+                }
+            });
+        }
+    }
+    Ok(if due == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 impl Select {

@@ -6,11 +6,11 @@ mod containers;
 mod content;
 mod files;
 mod firewall;
-mod openclaw;
+pub(crate) mod openclaw;
 mod processes;
 mod services;
 mod sockets;
-mod state;
+pub(crate) mod state;
 mod yaml;
 
 use crate::deploy::Deployment;
@@ -80,6 +80,7 @@ pub(crate) fn collect_named(deployment: &Deployment, wanted: &Wanted<'_>) -> Fac
             files: Fact::Known(files),
             content: joined(content, Fact::default),
             seawall: seawall(deployment),
+            rotation: crate::rotation::known(deployment),
             host: Host {
                 listeners,
                 sshd,

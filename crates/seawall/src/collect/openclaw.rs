@@ -49,7 +49,7 @@ pub(super) fn config(
 }
 
 /// `NAME=value` lines, with optional `export` and quotes.
-fn dot_env(path: &Path) -> BTreeMap<String, String> {
+pub(crate) fn dot_env(path: &Path) -> BTreeMap<String, String> {
     use std::io::Read;
     let mut text = String::new();
     let read = open_file(path).and_then(|file| file.take(MAX_ENV).read_to_string(&mut text));

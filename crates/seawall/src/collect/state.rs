@@ -16,7 +16,7 @@ const MAX_ROWS: usize = 20_000;
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// Reads the database. `None`: there is none yet.
-pub(super) fn state(state_dir: &Path) -> Fact<Option<State>> {
+pub(crate) fn state(state_dir: &Path) -> Fact<Option<State>> {
     let path = state_dir.join("state/openclaw.sqlite");
     match path.try_exists() {
         Ok(false) => return Fact::Known(None),

@@ -1,6 +1,8 @@
 //! The OpenClaw deployment that is to be guarded: where it is and what its configuration says.
 
 mod config;
+#[cfg(test)]
+mod differential;
 mod discover;
 mod links;
 mod runtime;

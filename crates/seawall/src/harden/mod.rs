@@ -9,6 +9,9 @@ pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod secret;
 pub(crate) mod target;
+pub(crate) mod tools;
+pub(crate) mod trial;
+pub(crate) mod ufw;
 
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};

@@ -121,8 +121,9 @@ impl Target {
     }
 }
 
-struct Files {
-    roots: Vec<PathBuf>,
+/// Files on the disk, of these folders only.
+pub(crate) struct Files {
+    pub(crate) roots: Vec<PathBuf>,
 }
 
 impl Resolve for Files {
