@@ -615,7 +615,10 @@ fn shell_items(params: &Value, cx: &Surroundings<'_>, call: &mut Call<'_>) {
     let cwd = if workdir.is_empty() {
         cx.workspace.to_owned()
     } else {
-        paths::resolve(workdir, cx.workspace, cx.places).unwrap_or_else(|| "/".to_owned())
+        paths::resolve(workdir, cx.workspace, cx.places).unwrap_or_else(|| {
+            call.faults.push(Fault::BadPath(bounded(workdir).to_owned()));
+            "/".to_owned()
+        })
     };
     let host = params.get("host").and_then(Value::as_str).unwrap_or("auto").trim();
     call.escapes_sandbox = !matches!(host.to_ascii_lowercase().as_str(), "" | "auto" | "sandbox")
@@ -638,7 +641,8 @@ fn shell_items(params: &Value, cx: &Surroundings<'_>, call: &mut Call<'_>) {
             vars: &vars,
             limits: shell::Limits::default(),
         };
-        let analysis = shell::analyze(&text, &shell);
+        let mut analysis = shell::analyze(&text, &shell);
+        analysis.map_paths(|path| paths::inside_view(path, cx.workspace));
         push(call, Verb::Run, None);
         for effect in analysis.effects {
             let verb = verb_of_effect(&effect);

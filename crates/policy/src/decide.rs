@@ -603,8 +603,9 @@ fn fault_reason(fault: &Fault, tool: &str) -> Reason {
         )
         .remedy("split the call"),
         Fault::BadPath(path) => {
-            Reason::new("call.bad-path", format!("`{}` is not a path", call::bounded(path)))
-                .remedy("name a file")
+            let why = format!("`{}` is not a path that is read one way only", call::bounded(path));
+            Reason::new("call.bad-path", why)
+                .remedy("name the file plainly: no `@` in front, no blanks at the ends, no `%` in a `file:` URL")
         }
         Fault::NoInner => Reason::new(
             "call.no-inner",

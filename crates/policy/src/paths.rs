@@ -92,13 +92,11 @@ impl Default for Places {
 const MAX_PATH: usize = 4096;
 
 /// Makes a path absolute and removes `.` and `..` lexically, as the gateway does before it
-/// compares with its roots. `None` for what no file can be named.
+/// compares with its roots. `None` for what no file can be named, and for what the gateway's file
+/// tools take for another name than the one that stands there ([`plain`]).
 #[must_use]
 pub fn resolve(path: &str, cwd: &str, places: &Places) -> Option<String> {
-    if path.len() > MAX_PATH || path.contains('\0') {
-        return None;
-    }
-    let path = path.strip_prefix("file://").unwrap_or(path);
+    let path = plain(path)?;
     let joined = if path == "~" {
         places.home.clone()
     } else if let Some(rest) = path.strip_prefix("~/") {
@@ -112,6 +110,32 @@ pub fn resolve(path: &str, cwd: &str, places: &Places) -> Option<String> {
         format!("{cwd}/{path}")
     };
     Some(inside_view(&normalise(&joined), cwd))
+}
+
+/// A path that everybody reads alike. OpenClaw's file tools take an `@` off its front, blanks off
+/// its ends, decode `%` in `file:` URLs, and try other quotes and blanks where a file is missing;
+/// which of them does what changes from tool to tool. A name that needs none of that is all that an
+/// honest call has.
+fn plain(path: &str) -> Option<&str> {
+    let odd = |c: char| c.is_control() || (c.is_whitespace() && c != ' ') || is_format(c);
+    if path.len() > MAX_PATH || path.starts_with('@') || path.trim() != path || path.contains(odd) {
+        return None;
+    }
+    let drive = |path: &str| matches!(path.as_bytes(), [a, b':', b'/' | b'\\', ..] if a.is_ascii_alphabetic());
+    if drive(path) {
+        return None;
+    }
+    if path.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("file:")) {
+        let rest = path.strip_prefix("file://")?;
+        return (rest.starts_with('/') && !rest.contains(['%', '\\', '?', '#'])).then_some(rest);
+    }
+    Some(path)
+}
+
+/// Characters that are not seen, or that change the direction in which others are read.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Removes `.`, `..` and doubled slashes.
@@ -136,7 +160,8 @@ pub fn normalise(path: &str) -> String {
 }
 
 /// Tool runs see the workspace as `/workspace` (and `/agent`); both names mean the same file.
-fn inside_view(path: &str, workspace: &str) -> String {
+#[must_use]
+pub fn inside_view(path: &str, workspace: &str) -> String {
     for root in ["/workspace", "/agent"] {
         if !below(workspace, root)
             && let Some(rest) = path.strip_prefix(root)
@@ -389,6 +414,36 @@ mod tests {
         assert_eq!(class("file:///etc/shadow"), PathClass::Credential);
         assert_eq!(class("../openclaw.json"), PathClass::Config);
         assert_eq!(class("../agents/main/agent/openclaw-agent.sqlite"), PathClass::State);
+    }
+
+    #[test]
+    fn a_name_that_the_gateway_reads_as_another_is_none() {
+        let places = Places::default();
+        let none = |path: &str| resolve(path, &places.workspace, &places).is_none();
+        for path in [
+            "@MEMORY.md",
+            "@@x",
+            " .env",
+            ".env ",
+            "\u{a0}.env",
+            "memory\u{2003}x.md",
+            "a\nb",
+            "a\tb",
+            "so\u{200b}ul.md",
+            "file:///workspace/%2eenv",
+            "file:///workspace\\x",
+            "file://host/x",
+            "file:x",
+            "FILE:///etc/passwd",
+            "C:\\x",
+            "c:/x",
+        ] {
+            assert!(none(path), "{path:?}");
+        }
+        for path in ["a b.md", "a@b.md", "x%20y", "file:///w/x", "C:x", "über.md", "~/@x", "a:/b"]
+        {
+            assert_eq!(none(path), path == "a:/b", "{path:?}");
+        }
     }
 
     #[test]

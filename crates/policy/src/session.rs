@@ -109,6 +109,28 @@ pub struct Lineage {
     pub words: Words,
 }
 
+impl Lineage {
+    /// What stands behind something that two may have made: the least of both trusts, all that
+    /// either had seen, and a person's words only where both have the same.
+    #[must_use]
+    pub fn join(mut self, other: Self) -> Self {
+        self.trust = self.trust.min(other.trust);
+        self.label = match (self.label, other.label) {
+            (Some(one), Some(two)) => Some(one.join(&two)),
+            (one, two) => one.or(two),
+        };
+        for seen in other.outside {
+            if !self.outside.contains(&seen) {
+                self.outside.push(seen);
+            }
+        }
+        if self.words != other.words {
+            self.words = Words::default();
+        }
+        self
+    }
+}
+
 impl SessionState {
     /// A session that another session made (sub-agent, scheduled run). It starts with what the
     /// maker had seen.

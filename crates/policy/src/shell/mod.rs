@@ -153,6 +153,29 @@ pub struct Analysis {
     pub literals: Vec<String>,
 }
 
+impl Analysis {
+    /// Puts another path in the place of each.
+    pub fn map_paths(&mut self, change: impl Fn(&str) -> String) {
+        for effect in &mut self.effects {
+            if let Effect::Read { path }
+            | Effect::Write { path }
+            | Effect::Delete { path }
+            | Effect::List { path } = effect
+            {
+                *path = change(path);
+            }
+        }
+        for Flow { from, to } in &mut self.flows {
+            if let Source::File(path) = from {
+                *path = change(path);
+            }
+            if let Sink::File(path) = to {
+                *path = change(path);
+            }
+        }
+    }
+}
+
 /// Works out what a shell text would do.
 ///
 /// Pure and total: any text gives an answer within [`Limits`].

@@ -135,7 +135,8 @@ fn start(context: &Context<'_>, serving: Serving) -> Result<i32, StageError> {
     let mut listener = listener;
     let exit = serve(context, serving, &mut listener, program);
     if let Some(lost) = listener.map(|listener| listener.lost()).filter(|lost| *lost > 0) {
-        let _gone = wire::report(context.control.as_fd(), &Report::RefusedMore { more: lost }, None);
+        let _gone =
+            wire::report(context.control.as_fd(), &Report::RefusedMore { more: lost }, None);
     }
     // Whoever hears the end may rely on it that nothing of the jail runs any more, though the
     // kernel takes its namespaces down only after this process.
