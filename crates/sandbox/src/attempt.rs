@@ -257,9 +257,11 @@ pub const ATTEMPTS: &[Attempt] = &[
         needs_root: true,
         run: |t| {
             let path = path(&format!("{}/device", t.writable));
-            call(i64::from(unsafe {
+            let made = call(i64::from(unsafe {
                 libc::mknod(path.as_ptr(), libc::S_IFBLK | 0o600, libc::makedev(254, 0))
-            }))
+            }));
+            let _left = std::fs::remove_file(format!("{}/device", t.writable));
+            made
         },
     },
     Attempt { name: "set-user-id-file", mechanism: "seccomp", needs_root: false, run: setuid_file },
@@ -285,6 +287,93 @@ pub const ATTEMPTS: &[Attempt] = &[
                 )
             })
         },
+    },
+    Attempt {
+        name: "lease-on-read-only",
+        mechanism: "seccomp",
+        needs_root: false,
+        run: |t| {
+            use std::os::fd::AsRawFd as _;
+            let file = std::fs::File::open(&t.read_only)?;
+            call(i64::from(unsafe {
+                libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK)
+            }))
+        },
+    },
+    Attempt {
+        name: "limits-of-pid-1",
+        mechanism: "seccomp",
+        needs_root: true,
+        run: |_| {
+            let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            call(i64::from(unsafe {
+                libc::prlimit(1, libc::RLIMIT_CORE, std::ptr::null(), &raw mut now)
+            }))
+        },
+    },
+    Attempt {
+        name: "slow-down-pid-1",
+        mechanism: "seccomp",
+        needs_root: true,
+        run: |_| {
+            // To what it is already.
+            let now = unsafe { libc::getpriority(libc::PRIO_PROCESS, 1) };
+            call(i64::from(unsafe { libc::setpriority(libc::PRIO_PROCESS, 1, now) }))
+        },
+    },
+    Attempt { name: "x32-entry", mechanism: "seccomp", needs_root: false, run: |_| x32() },
+    Attempt {
+        name: "link-to-read-only",
+        mechanism: "mounts",
+        needs_root: false,
+        run: |t| {
+            // The name leads to the file; what is written through it is the file.
+            let link = format!("{}/soft", t.writable);
+            std::os::unix::fs::symlink(&t.read_only, &link)?;
+            let done = std::fs::OpenOptions::new().append(true).open(&link).map(drop);
+            let _left = std::fs::remove_file(&link);
+            done
+        },
+    },
+    Attempt {
+        name: "overlong-path",
+        mechanism: "mounts",
+        needs_root: false,
+        run: |t| {
+            let there = format!("{}{}", "/../".repeat(600), t.read_only);
+            std::fs::OpenOptions::new().append(true).open(there).map(drop)
+        },
+    },
+    Attempt {
+        name: "overlong-path-in-steps",
+        mechanism: "mounts",
+        needs_root: false,
+        run: |t| {
+            let folder = std::path::Path::new(&t.read_only).parent().map(std::path::Path::to_owned);
+            let name = std::path::Path::new(&t.read_only).file_name();
+            let (Some(folder), Some(name)) = (folder, name) else {
+                return Err(io::Error::from_raw_os_error(libc::EINVAL));
+            };
+            // Deeper than a path can be told, and back to what is held.
+            let deep = std::path::Path::new("seawall-deep").join("d".repeat(250));
+            std::fs::create_dir_all(folder.join(&deep))?;
+            let way = folder.join(&deep).join("../..").join(name);
+            let done = std::fs::OpenOptions::new().append(true).open(way).map(drop);
+            let _left = std::fs::remove_dir_all(folder.join("seawall-deep"));
+            done
+        },
+    },
+    Attempt {
+        name: "write-memory-of-pid-1",
+        mechanism: "pid namespace",
+        needs_root: true,
+        run: |_| std::fs::OpenOptions::new().write(true).open("/proc/1/mem").map(drop),
+    },
+    Attempt {
+        name: "set-user-id-program",
+        mechanism: "user namespace",
+        needs_root: false,
+        run: |_| setuid_program(),
     },
     Attempt { name: "io-uring", mechanism: "seccomp", needs_root: false, run: io_uring },
     Attempt { name: "bpf", mechanism: "seccomp", needs_root: true, run: bpf },
@@ -686,6 +775,34 @@ fn memfd_exec(_: &Targets) -> io::Result<()> {
     let status =
         std::process::Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
+}
+
+/// Whether a program of the system that belongs to root and says so gives root's powers.
+fn setuid_program() -> io::Result<()> {
+    for program in ["/usr/bin/su", "/bin/su", "/usr/bin/passwd", "/usr/bin/mount"] {
+        use std::os::unix::fs::MetadataExt as _;
+        let Ok(meta) = std::fs::metadata(program) else { continue };
+        if meta.mode() & libc::S_ISUID == 0 {
+            continue;
+        }
+        // Its help ends at once; whether the mark counts is what no_new_privs and the mount say.
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let held = status.lines().any(|line| line.starts_with("NoNewPrivs:\t1"));
+        return if held { Err(io::Error::from_raw_os_error(libc::EPERM)) } else { Ok(()) };
+    }
+    Err(io::Error::from_raw_os_error(libc::ENOENT))
+}
+
+/// getpid by the numbers of the x32 interface.
+#[cfg(target_arch = "x86_64")]
+fn x32() -> io::Result<()> {
+    // SAFETY: takes no argument.
+    call(unsafe { libc::syscall(0x4000_0000 | libc::SYS_getpid) })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn x32() -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,7 @@
 //! A jail as its launcher sees it.
 
 use crate::factory::SocketFactory;
+use crate::holds::Holds;
 use crate::spec::{JailSpec, MAX_SPEC, SpecError};
 use crate::stage::{self, STAGE};
 use crate::sys;
@@ -93,6 +94,9 @@ pub struct Jail {
     facts: Facts,
     refusals: Vec<Refusal>,
     refused_more: u64,
+    holds: Option<Holds>,
+    renewed: Vec<String>,
+    lost: Option<String>,
     exit: Option<Exit>,
 }
 
@@ -139,6 +143,7 @@ impl Jail {
             };
             return Err(JailError::Spec { name, source });
         }
+        let holds = Holds::of(spec);
         let (control, theirs) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -157,6 +162,11 @@ impl Jail {
         else {
             return Err(launch("start the stage")(io::Error::other("it is gone")));
         };
+        let mut facts = started.facts;
+        let holds = holds.unwrap_or_else(|e| {
+            facts.missing.push(format!("what is replaced outside is not held again: {e}"));
+            None
+        });
         Ok(Self {
             name: name.clone(),
             monitor,
@@ -165,9 +175,12 @@ impl Jail {
             pidfd: started.pidfd,
             listeners: started.listeners,
             factory: started.factory,
-            facts: started.facts,
+            facts,
             refusals: Vec::new(),
             refused_more: 0,
+            holds,
+            renewed: Vec::new(),
+            lost: None,
             exit: None,
         })
     }
@@ -245,7 +258,9 @@ impl Jail {
             return Some(exit);
         }
         loop {
-            match next_report(self.control.as_fd(), deadline) {
+            let also = self.holds.as_ref().map(Holds::fd);
+            match next_report(self.control.as_fd(), also, deadline) {
+                Next::Also => self.look_after(),
                 Next::Report(Report::Exited(exit), _) => {
                     self.exit = Some(exit);
                     break;
@@ -263,6 +278,41 @@ impl Jail {
         // Init ends by itself now, and the monitor after it.
         self.monitor.wait();
         self.exit
+    }
+
+    /// Becomes readable when [`Jail::try_wait`] has something to do though the program goes on: for
+    /// event loops.
+    #[must_use]
+    pub fn watched(&self) -> Option<BorrowedFd<'_>> {
+        self.holds.as_ref().map(Holds::fd)
+    }
+
+    /// Holds again what was replaced outside; ends the jail when that can't be.
+    fn look_after(&mut self) {
+        let Some(holds) = &mut self.holds else { return };
+        match holds.look(self.pidfd.as_fd()) {
+            Ok(renewed) => self.renewed.extend(renewed),
+            // Of one that has ended nothing can be entered.
+            Err(_) if crate::launch::readable(self.pidfd.as_fd(), Duration::ZERO) => {
+                self.holds = None;
+            }
+            Err(why) => {
+                self.holds = None;
+                self.lost = Some(why);
+                self.kill();
+            }
+        }
+    }
+
+    /// Paths inside that were replaced outside and are held again, since this was last asked.
+    pub fn take_renewed(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.renewed)
+    }
+
+    /// Why the jail was ended though nobody asked for it.
+    #[must_use]
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
     }
 
     /// What the kernel refused the program since this was last asked, as far as a wait has heard of
@@ -341,7 +391,7 @@ impl Building {
             return Err(stage(StageError::new("start the stage", "it is gone")));
         };
         loop {
-            match next_report(control.as_fd(), deadline) {
+            match next_report(control.as_fd(), None, deadline) {
                 Next::Report(Report::Listener { name, .. }, Some(fd)) => {
                     listeners.insert(name, TcpListener::from(fd));
                 }
@@ -362,7 +412,9 @@ impl Building {
                             .hint("does main() call seawall_sandbox::early_main() first?"),
                     ));
                 }
-                Next::Late => return Err(stage(StageError::new("build", "took too long"))),
+                Next::Late | Next::Also => {
+                    return Err(stage(StageError::new("build", "took too long")));
+                }
             }
         }
     }
@@ -469,12 +521,17 @@ fn single_threaded() -> bool {
 }
 
 enum Next {
+    Also,
     Report(Report, Option<OwnedFd>),
     Closed,
     Late,
 }
 
-fn next_report(control: BorrowedFd<'_>, deadline: Option<Instant>) -> Next {
+fn next_report(
+    control: BorrowedFd<'_>,
+    also: Option<BorrowedFd<'_>>,
+    deadline: Option<Instant>,
+) -> Next {
     loop {
         let timeout = deadline.map(|d| {
             let left = d.saturating_duration_since(Instant::now());
@@ -483,8 +540,12 @@ fn next_report(control: BorrowedFd<'_>, deadline: Option<Instant>) -> Next {
                 tv_nsec: i64::from(left.subsec_nanos()),
             }
         });
-        match poll(&mut [PollFd::new(&control, PollFlags::IN)], timeout.as_ref()) {
+        let mut fds = vec![PollFd::from_borrowed_fd(control, PollFlags::IN)];
+        fds.extend(also.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        match poll(&mut fds, timeout.as_ref()) {
             Ok(0) => return Next::Late,
+            // First of all: until it is held again it can be changed.
+            Ok(_) if fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) => return Next::Also,
             Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(_) => return Next::Closed,

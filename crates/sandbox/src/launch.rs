@@ -58,6 +58,11 @@ pub trait Tickets: Send + Sync {
         let _ = (ticket, refusals, more);
     }
 
+    /// Something that a run may not change was replaced outside, and is held again.
+    fn renewed(&self, ticket: &str, paths: Vec<String>) {
+        let _ = (ticket, paths);
+    }
+
     /// A run has ended (or could not be started, with the reason).
     fn ended(&self, ticket: &str, outcome: Result<Exit, String>) {
         let _ = (ticket, outcome);
@@ -220,15 +225,17 @@ fn run(
     let mut jail = Jail::spawn(spec, io).map_err(|e| e.to_string())?;
     tickets.started(ticket, &mut jail)?;
     loop {
-        let mut fds = [
+        let mut fds = vec![
             PollFd::new(client, PollFlags::IN),
             PollFd::from_borrowed_fd(jail.control(), PollFlags::IN),
         ];
+        fds.extend(jail.watched().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         match poll(&mut fds, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(format!("lost sight of the run: {e}")),
         }
-        let [left, ended] = fds.map(|p| !p.revents().is_empty());
+        let ready = |i: usize| fds.get(i).is_some_and(|p| !p.revents().is_empty());
+        let (left, ended) = (ready(0), ready(1) || ready(2));
         let exit = if left {
             // Whatever the client has to say now, or that it is gone, means: stop.
             Some(jail.terminate(GRACE))
@@ -240,6 +247,13 @@ fn run(
         let refusals = jail.take_refusals();
         if !refusals.is_empty() || (exit.is_some() && jail.refused_more() > 0) {
             tickets.refused(ticket, refusals, jail.refused_more());
+        }
+        let renewed = jail.take_renewed();
+        if !renewed.is_empty() {
+            tickets.renewed(ticket, renewed);
+        }
+        if let Some(why) = jail.lost().filter(|_| exit.is_some()) {
+            return Err(format!("the run was ended: {why}"));
         }
         if let Some(exit) = exit {
             return Ok(exit);

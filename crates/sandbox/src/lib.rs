@@ -17,6 +17,7 @@ pub mod seccomp;
 pub mod spec;
 
 mod factory;
+mod holds;
 mod jail;
 mod own;
 mod stage;

@@ -391,11 +391,10 @@ impl JailSpec {
             let before = self.mounts.get(..i).unwrap_or_default();
             let cover = before
                 .iter()
-                .filter(|m| {
-                    matches!(m, Mount::Bind { access: Access::Rw, .. }) && within(to, m.to())
-                })
+                .filter(|m| matches!(m, Mount::Bind { .. }) && within(to, m.to()))
                 .max_by_key(|m| m.to().len());
-            let Some(cover) = cover else { continue };
+            // Nothing is renamed in one that is read-only.
+            let Some(cover) = cover.filter(|m| m.writable()) else { continue };
             let mut parent = parent_of(to);
             while parent != cover.to() && within(parent, cover.to()) {
                 if !before.iter().any(|m| m.to() == parent) {

@@ -379,6 +379,15 @@ pub(crate) fn unshare_mounts(user: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Enters the mount namespace of a process, and its root. Needs to be root, or the user who made
+/// the process's user namespace, which is then entered as well. The caller is single-threaded.
+pub(crate) fn enter_mounts(process: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: setns(2) takes numbers.
+    let enter = |what| check(c_long::from(unsafe { libc::setns(process.as_raw_fd(), what) }));
+    // A jail of root's has its mounts from outside of its user namespace.
+    enter(libc::CLONE_NEWNS).or_else(|_| enter(libc::CLONE_NEWUSER | libc::CLONE_NEWNS)).map(drop)
+}
+
 /// Installs a compiled filter. Needs no_new_privs.
 pub(crate) fn install_filter(filter: &[seccompiler::sock_filter]) -> io::Result<()> {
     let program = libc::sock_fprog {

@@ -61,6 +61,9 @@ pub fn early_main() {
     if first.as_ref().is_some_and(|first| first == STAGE) {
         sys::exit_now(run_stage());
     }
+    if first.as_ref().is_some_and(|first| first == crate::holds::HOLD) {
+        sys::exit_now(crate::holds::hold_main(args.next().and_then(|a| a.into_string().ok())));
+    }
     if first.is_some_and(|first| first == crate::attempt::ATTEMPT) {
         let rest = args.filter_map(|a| a.into_string().ok());
         sys::exit_now(crate::attempt::attempt_main(rest));

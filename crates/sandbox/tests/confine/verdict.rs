@@ -4,7 +4,7 @@ use super::{World, pipe, plan, run};
 use seawall_sandbox::plan::{Only, RunPlan, run_plan};
 use seawall_sandbox::spec::Access;
 use seawall_sandbox::{Exit, Jail, JailIo, Refusal};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 fn tree(world: &World, name: &str) -> PathBuf {
@@ -74,6 +74,22 @@ pub(super) fn ordinary(world: &World) {
         let mut done = std::process::Command::new("/bin/sh");
         let done = done.args(["-c", check]).current_dir(&dir).status().unwrap();
         assert!(done.success(), "{script}: {check}");
+    }
+}
+
+/// Skills that OpenClaw mounts deep in the workspace are there, whatever of it is written.
+pub(super) fn mounts_inside(world: &World) {
+    for (n, changes) in [&[][..], &["notes.md"], &["src/a.c"], &["new/x"]].into_iter().enumerate() {
+        let dir = tree(world, &format!("inside-{n}"));
+        std::fs::create_dir_all(dir.join(".openclaw/sandbox-skills/skills")).unwrap();
+        let skills = world.folder("skills-of-openclaw");
+        std::fs::write(skills.join("SKILL.md"), "a skill\n").unwrap();
+        let to = "/workspace/.openclaw/sandbox-skills/skills";
+        let mut plan = of(world, &dir, &format!("cat {to}/SKILL.md; echo x > {to}/y"));
+        plan.only = only(changes, &[]);
+        plan.read_only = vec![(skills.to_str().unwrap().into(), to.into())];
+        let (_, text) = run(&run_plan(&plan).unwrap());
+        assert!(text.contains("a skill") && text.contains("Read-only"), "{text}");
     }
 }
 
@@ -163,6 +179,69 @@ pub(super) fn bounded(world: &World) {
     // Of one whose launcher does not listen nothing is held up.
     let mut jail = Jail::spawn(&run_plan(&plan).unwrap(), JailIo::default()).unwrap();
     assert_eq!(jail.wait(), Exit::Code(0));
+}
+
+/// An editor outside that saves by renaming a new file takes no hold away for long.
+pub(super) fn replaced(world: &World) {
+    let dir = tree(world, "replaced");
+    std::fs::create_dir_all(dir.join(".git/hooks")).unwrap();
+    std::fs::write(dir.join(".git/config"), "[core]\n").unwrap();
+    let script =
+        "while read file; do (echo evil >> $file) 2>/dev/null && echo wrote || echo held; done";
+    let plan = RunPlan { report: false, ..of(world, &dir, script) };
+    let (mut read, write) = pipe();
+    let (stdin, mut say) = rustix::pipe::pipe().map(|(r, w)| (r, std::fs::File::from(w))).unwrap();
+    let io = JailIo { stdin: Some(stdin), stdout: Some(write), ..JailIo::default() };
+    let mut jail = Jail::spawn(&run_plan(&plan).unwrap(), io).unwrap();
+    let mut tries = |file: &str| {
+        writeln!(say, "{file}").unwrap();
+        let mut answer = [0; 16];
+        let n = read.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..n]).trim().to_owned()
+    };
+    let renewed = |jail: &mut Jail| {
+        for _ in 0..500 {
+            assert_eq!(jail.try_wait(), None);
+            let renewed = jail.take_renewed();
+            if !renewed.is_empty() {
+                return renewed;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        panic!("nothing was held again");
+    };
+    let save = |path: &str| {
+        std::fs::write(dir.join("saved"), "soul2\n").unwrap();
+        std::fs::rename(dir.join("saved"), dir.join(path)).unwrap();
+    };
+    for file in ["SOUL.md", ".git/config"] {
+        let inside = format!("/workspace/{file}");
+        assert_eq!(tries(file), "held");
+        save(file);
+        // Until somebody looks it is the run's: the test can fail.
+        assert_eq!(tries(file), "wrote");
+        save(file);
+        assert!(renewed(&mut jail).contains(&inside));
+        assert_eq!(tries(file), "held");
+        assert_eq!(std::fs::read_to_string(dir.join(file)).unwrap(), "soul2\n");
+        save(file);
+        assert_eq!(renewed(&mut jail), [inside]);
+        assert_eq!(tries(file), "held");
+    }
+    // A folder on the way, and what is held in it.
+    std::fs::rename(dir.join(".agents"), dir.join("old")).unwrap();
+    std::fs::create_dir_all(dir.join("new/skills")).unwrap();
+    std::fs::rename(dir.join("new"), dir.join(".agents")).unwrap();
+    assert!(renewed(&mut jail).iter().any(|path| path == "/workspace/.agents/skills"));
+    assert_eq!(tries(".agents/skills/x"), "held");
+    // Work in the folder goes on.
+    assert_eq!(tries("notes.md"), "wrote");
+    // What can't be held ends the run.
+    std::os::unix::fs::symlink("notes.md", dir.join("link")).unwrap();
+    std::fs::rename(dir.join("link"), dir.join("SOUL.md")).unwrap();
+    let soon = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    assert_eq!(jail.wait_until(Some(soon)), Some(Exit::Signal(9)));
+    assert!(jail.lost().unwrap().contains("SOUL.md"), "{:?}", jail.lost());
 }
 
 /// Programs that are signalled, that use threads and that end in the middle of a call go on.

@@ -1,11 +1,14 @@
 //! The gateway in its jail, as the supervisor sees it.
 
 use super::Prepared;
+use super::launcher::News;
 use crate::asked;
+use crate::clock::now_ms;
 use crate::daemon::protocol::GatewayUp;
 use crate::deploy::Runtime;
 use crate::render::Facts;
 use crate::settings::Settings;
+use seawall_model::{Event, Plane, Severity};
 use seawall_sandbox::plan::{GatewayPlan, gateway_plan};
 use seawall_sandbox::spec::Listener;
 use seawall_sandbox::{Jail, JailIo, JailSpec, SocketFactory};
@@ -19,6 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// The plugin as it is shipped, embedded.
 const PLUGIN: [(&str, &str); 3] = [
@@ -48,6 +52,9 @@ const GATEWAY_PIDS: u64 = 4096;
 pub(super) struct Gateway {
     jail: Jail,
     ended: AsyncFd<OwnedFd>,
+    /// Readable when what the jail holds was replaced outside.
+    watched: Option<AsyncFd<OwnedFd>>,
+    news: UnboundedSender<News>,
     boot: u64,
     port: u16,
     uid: u32,
@@ -60,7 +67,11 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Builds the jail and starts the gateway in it.
-    pub(super) fn start(prepared: &Prepared, boot: u64) -> Result<Self, String> {
+    pub(super) fn start(
+        prepared: &Prepared,
+        boot: u64,
+        news: UnboundedSender<News>,
+    ) -> Result<Self, String> {
         let spec = spec(prepared, &prepared.facts, &prepared.settings)?;
         let (reader, writer) = io::pipe().map_err(|e| e.to_string())?;
         let path = prepared.home.dir().join("gateway.out");
@@ -91,8 +102,14 @@ impl Gateway {
         }
         let ended = jail.control().try_clone_to_owned().map_err(|e| e.to_string())?;
         let ended = crate::channel::async_fd(ended).map_err(|e| e.to_string())?;
+        let watched = match jail.watched().map(|fd| fd.try_clone_to_owned()).transpose() {
+            Ok(fd) => fd.map(crate::channel::async_fd).transpose().map_err(|e| e.to_string())?,
+            Err(e) => return Err(e.to_string()),
+        };
         let uid = uid_of(jail.pid());
         Ok(Self {
+            watched,
+            news,
             uid,
             ended,
             boot,
@@ -109,9 +126,27 @@ impl Gateway {
     /// Waits for its end and says how it ended. Safe to drop and call again.
     pub(super) async fn wait(&mut self) -> String {
         loop {
-            if let Some(exit) = self.jail.try_wait() {
-                return format!("exit {}", exit.code());
+            let exit = self.jail.try_wait();
+            let renewed = self.jail.take_renewed();
+            if !renewed.is_empty() {
+                let list = renewed.join("`, `");
+                let text =
+                    format!("`{list}` was replaced outside of the gateway, and is held again");
+                let event = Event::new(now_ms(), Plane::Kernel, "gateway.held", text)
+                    .severity(Severity::Low)
+                    .detail(json!({ "renewed": renewed }));
+                let _ = self.news.send(News::Refused(event));
             }
+            if let Some(exit) = exit {
+                let why = self.jail.lost().map(|why| format!(": {why}")).unwrap_or_default();
+                return format!("exit {}{why}", exit.code());
+            }
+            let watched = async {
+                match &self.watched {
+                    Some(watched) => watched.readable().await.map(|mut guard| guard.clear_ready()),
+                    None => std::future::pending().await,
+                }
+            };
             let kill_at = self.kill_at;
             let grace = async {
                 match kill_at {
@@ -123,6 +158,10 @@ impl Gateway {
                 ready = self.ended.readable() => match ready {
                     Ok(mut guard) => guard.clear_ready(),
                     Err(_) => self.jail.kill(),
+                },
+                // What there is to do is done by the next look at the jail.
+                watched = watched => if watched.is_err() {
+                    self.jail.kill();
                 },
                 () = grace => {
                     self.kill_at = None;

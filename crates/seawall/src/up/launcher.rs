@@ -62,6 +62,22 @@ impl Orders {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Writes an event about a run down.
+    fn tell(&self, shown: &str, summary: String, mut detail: Value) {
+        let running = self.running();
+        let Some(run) = running.get(shown).and_then(|runs| runs.last()) else { return };
+        if let Some(fields) = detail.as_object_mut() {
+            fields.insert("run".into(), run.id.clone().into());
+        }
+        let mut event = Event::new(now_ms(), Plane::Kernel, "run.held", summary)
+            .severity(Severity::Medium)
+            .decision("deny")
+            .detail(detail);
+        event.session_key = Some(run.session_key.clone());
+        event.call_id.clone_from(&run.call_id);
+        let _ = self.news.send(News::Refused(event));
+    }
+
     fn take(&self, shown: &str) -> Option<Run> {
         let mut running = self.running();
         let runs = running.get_mut(shown)?;
@@ -121,35 +137,25 @@ impl Tickets for Orders {
     }
 
     fn refused(&self, shown: &str, refusals: Vec<Refusal>, more: u64) {
-        let of = |run: &Run| (run.id.clone(), run.session_key.clone(), run.call_id.clone());
-        let Some((run, session, call)) =
-            self.running().get(shown).and_then(|runs| runs.last()).map(of)
-        else {
-            return;
-        };
-        let event = |summary: String, detail: Value| {
-            let mut event = Event::new(now_ms(), Plane::Kernel, "run.held", summary)
-                .severity(Severity::Medium)
-                .decision("deny")
-                .detail(detail);
-            event.session_key = Some(session.clone());
-            event.call_id.clone_from(&call);
-            event
-        };
         for refusal in refusals {
             let Refusal { action, target, program } = refusal;
             let target: String = target.chars().take(MAX_TARGET).collect();
-            let _ = self.news.send(News::Refused(event(
+            self.tell(
+                shown,
                 format!("the kernel refused `{program}` to {action} `{target}`"),
-                json!({ "run": run, "action": action, "target": target, "program": program }),
-            )));
+                json!({ "action": action, "target": target, "program": program }),
+            );
         }
         if more > 0 {
-            let _ = self.news.send(News::Refused(event(
-                format!("the kernel refused the run {more} more things"),
-                json!({ "run": run, "more": more }),
-            )));
+            let summary = format!("the kernel refused the run {more} more things");
+            self.tell(shown, summary, json!({ "more": more }));
         }
+    }
+
+    fn renewed(&self, shown: &str, paths: Vec<String>) {
+        let list = paths.join("`, `");
+        let summary = format!("`{list}` was replaced outside of the run, and is held again");
+        self.tell(shown, summary, json!({ "renewed": paths }));
     }
 
     fn ended(&self, shown: &str, outcome: Result<Exit, String>) {

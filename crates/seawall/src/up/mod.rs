@@ -88,7 +88,7 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
         mpsc::channel::<(state::Next, Result<(), String>, oneshot::Sender<Value>)>(4);
     let (claims, mut claimed) = mpsc::channel(64);
     let (news, mut heard) = mpsc::unbounded_channel();
-    launcher::serve(&run_dir.join("run.sock"), &prepared, claims, news)?;
+    launcher::serve(&run_dir.join("run.sock"), &prepared, claims, news.clone())?;
 
     let names = prepared.home.resolver();
     resolver::copy(std::path::Path::new("/etc"), &names)?;
@@ -100,7 +100,7 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
         say(&event.summary);
         guard.tell(&ToGuard::Note(event)).await;
     }
-    let mut state = State::new(prepared, snapshots, kernel.status.clone());
+    let mut state = State::new(prepared, snapshots, kernel.status.clone(), news);
     let mut gateway = Some(state.start_gateway()?);
     if let Some(gateway) = &gateway {
         guard.gateway_up(gateway).await;

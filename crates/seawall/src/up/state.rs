@@ -1,12 +1,14 @@
 //! What the supervisor's loop remembers, and what follows from an ended gateway.
 
 use super::gateway::Gateway;
+use super::launcher::News;
 use super::{Prepared, Snapshots, output};
 use crate::daemon::protocol::RunOrder;
 use seawall_model::{PlaneStatus, Protection};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 /// Gateway starts in a row that may end before the plugin reports. Then the fault is in the
@@ -56,6 +58,7 @@ pub(super) struct Next {
 
 /// See the module.
 pub(super) struct State {
+    news: UnboundedSender<News>,
     pub(super) prepared: Prepared,
     snapshots: Snapshots,
     began: Instant,
@@ -78,8 +81,14 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(prepared: Prepared, snapshots: Snapshots, kernel: PlaneStatus) -> Self {
+    pub(super) fn new(
+        prepared: Prepared,
+        snapshots: Snapshots,
+        kernel: PlaneStatus,
+        news: UnboundedSender<News>,
+    ) -> Self {
         Self {
+            news,
             kernel,
             prepared,
             snapshots,
@@ -103,7 +112,7 @@ impl State {
     pub(super) fn start_gateway(&mut self) -> Result<Gateway, String> {
         self.boots += 1;
         self.is_alive = false;
-        Gateway::start(&self.prepared, self.boots)
+        Gateway::start(&self.prepared, self.boots, self.news.clone())
     }
 
     /// The plugin reports: this start was a good one.
