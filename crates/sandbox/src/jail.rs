@@ -94,7 +94,7 @@ pub struct Jail {
     facts: Facts,
     refusals: Vec<Refusal>,
     refused_more: u64,
-    holds: Option<Holds>,
+    holds: Option<Box<Holds>>,
     renewed: Vec<String>,
     lost: Option<String>,
     exit: Option<Exit>,
@@ -178,7 +178,7 @@ impl Jail {
             facts,
             refusals: Vec::new(),
             refused_more: 0,
-            holds,
+            holds: holds.map(Box::new),
             renewed: Vec::new(),
             lost: None,
             exit: None,
@@ -258,7 +258,7 @@ impl Jail {
             return Some(exit);
         }
         loop {
-            let also = self.holds.as_ref().map(Holds::fd);
+            let also = self.holds.as_ref().map(|holds| holds.fd());
             match next_report(self.control.as_fd(), also, deadline) {
                 Next::Also => self.look_after(),
                 Next::Report(Report::Exited(exit), _) => {
@@ -284,7 +284,7 @@ impl Jail {
     /// event loops.
     #[must_use]
     pub fn watched(&self) -> Option<BorrowedFd<'_>> {
-        self.holds.as_ref().map(Holds::fd)
+        self.holds.as_ref().map(|holds| holds.fd())
     }
 
     /// Holds again what was replaced outside; ends the jail when that can't be.
