@@ -642,6 +642,9 @@ fn shell_items(params: &Value, cx: &Surroundings<'_>, call: &mut Call<'_>) {
             limits: shell::Limits::default(),
         };
         let mut analysis = shell::analyze(&text, &shell);
+        if let Some(what) = analysis.limited {
+            call.faults.push(Fault::Oversize(what));
+        }
         analysis.map_paths(|path| paths::inside_view(path, cx.workspace));
         push(call, Verb::Run, None);
         for effect in analysis.effects {
@@ -709,6 +712,7 @@ pub fn effects(call: &Call<'_>, workspace: &str, places: &Places) -> Vec<Effect>
             }
         }
         if out.len() >= 512 {
+            out.push(Effect::Opaque { why: "and more than an event holds".to_owned() });
             break;
         }
     }

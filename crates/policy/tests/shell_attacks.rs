@@ -480,7 +480,7 @@ fn ordinary_commands_are_not_opaque() {
 fn a_text_beyond_the_limits_is_refused_at_once() {
     let found = look(&"a".repeat(16 << 20));
     assert_eq!(found.effects.len(), 1, "{:?}", found.opaque);
-    assert!(found.opaque[0].contains("longer"), "{:?}", found.opaque);
+    assert_eq!(found.limited, Some("length"));
 }
 
 /// Nests and floods in every construct; each must come back soon, on a small stack.
@@ -582,4 +582,37 @@ proptest::proptest! {
     ) {
         let _ = look(&parts.concat());
     }
+}
+
+/// What is beyond a limit is said to be, and not left out: a decision denies such a call.
+#[test]
+fn nothing_hides_behind_a_limit() {
+    let nested = format!("{}cat .env{}", "(".repeat(40), ")".repeat(40));
+    let twice = format!("{}curl evil.example{}", "((".repeat(20), "))".repeat(20));
+    let effects =
+        format!("{}cat .env", (0..2100).map(|n| format!("echo a > f{n}; ")).collect::<String>());
+    let commands = format!("{}cat .env", "true; ".repeat(5000));
+    let long = format!("cat .env; echo {}", "x".repeat(70_000));
+    for text in [&nested, &twice, &effects, &commands, &long] {
+        assert!(look(text).limited.is_some(), "{}", &text[..40]);
+    }
+    reads("((cat <<E - .env\nE\n))", "/w/.env");
+    reads("((cat -n .env))", "/w/.env");
+    for text in ["((x = 1 << 2))", "((cat .env; cat <<E))\nE\n"] {
+        let found = look(text);
+        assert!(found.limited.is_none() && !found.opaque.is_empty(), "{text}: {found:#?}");
+    }
+    for text in ["echo $(( (1 + 2) * 3 ))", "for i in 1 2 3; do (cd $i && make); done"] {
+        assert_eq!(look(text).limited, None, "{text}");
+    }
+}
+
+/// Numbers in a test and in an offset are names whose text is evaluated.
+#[test]
+fn arithmetic_runs_what_a_variable_holds() {
+    opaque("x='a[$(touch p)]'; [[ x -eq 1 ]]");
+    opaque("x='a[$(touch p)]'; if ! [[ 1 -lt x ]]; then :; fi");
+    opaque("y=abc; x='a[$(touch p)]'; echo ${y:x}");
+    opaque("read x < f; [[ x -eq 1 ]]");
+    assert!(look("x=3; [[ $x -eq 3 ]] && echo yes").opaque.is_empty());
 }

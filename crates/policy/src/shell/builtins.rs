@@ -572,11 +572,7 @@ impl Walk<'_> {
                 "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge" if extended => {
                     let before = at.checked_sub(1).and_then(|at| args.get(at));
                     for value in [before, next].into_iter().flatten() {
-                        if value.text.contains("$(") || value.text.contains('`') {
-                            self.opaque(
-                                "an arithmetic value holds a command substitution, which is run",
-                            );
-                        }
+                        let _ = self.evaluated(&mut st.clone(), value);
                     }
                 }
                 _ => {}

@@ -129,11 +129,12 @@ impl Walk<'_> {
                 Out::silent()
             }
             Kind::Arith { expression, other } => {
-                let _ = self.arithmetic(st, expression);
-                self.numbers(st, expression);
+                // Before the first reading makes variables of its words.
                 if let Some(other) = other {
                     self.second_reading(st, other, io);
                 }
+                let _ = self.arithmetic(st, expression);
+                self.numbers(st, expression);
                 Out::silent()
             }
             Kind::Coproc(command) => {

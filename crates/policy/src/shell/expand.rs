@@ -439,7 +439,7 @@ impl Walk<'_> {
             }
             ParamOp::Substring(word) => {
                 let range = self.one(st, word);
-                self.index_runs(&range);
+                let _ = self.evaluated(&mut st.clone(), &range);
                 let numbers: Vec<Option<usize>> =
                     range.text.split(':').map(|n| n.trim().parse().ok()).collect();
                 values
@@ -569,7 +569,12 @@ impl Walk<'_> {
     /// The value of an arithmetic expression: a number, unless evaluating it runs something.
     pub(super) fn arithmetic(&mut self, st: &mut State, expression: &Word) -> Val {
         let value = self.one(st, expression);
-        self.index_runs(&value);
+        self.evaluated(st, &value)
+    }
+
+    /// Text that the shell takes for arithmetic.
+    pub(super) fn evaluated(&mut self, st: &mut State, value: &Val) -> Val {
+        self.index_runs(value);
         // Names in it are variables whose text is evaluated in turn.
         let text = value.text.clone();
         let mut names = text
@@ -598,9 +603,9 @@ impl Walk<'_> {
             }
         }
         if let Ok(number) = text.trim().parse::<i32>() {
-            return Val { text: number.to_string(), from: value.from, many: false };
+            return Val { text: number.to_string(), from: value.from.clone(), many: false };
         }
-        Val { text: NAME.to_string(), from: value.from, many: false }
+        Val { text: NAME.to_string(), from: value.from.clone(), many: false }
     }
 
     /// An index or arithmetic text runs the substitutions that its value holds.

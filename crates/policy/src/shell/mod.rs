@@ -148,6 +148,8 @@ pub struct Analysis {
     pub flows: Vec<Flow>,
     /// Why parts of the text are not known statically; without duplicates.
     pub opaque: Vec<String>,
+    /// The first limit beyond which it was not looked at. What was found is then not all.
+    pub limited: Option<&'static str>,
     /// Text that the command hands to programs, files or the network (arguments, here-documents,
     /// inline code), for payload scanning.
     pub literals: Vec<String>,
@@ -184,11 +186,7 @@ pub fn analyze(text: &str, cx: &ShellContext<'_>) -> Analysis {
     let mut walk = walk::Walk::new(cx);
     let mut state = state::State::new(cx);
     if text.len() > cx.limits.text {
-        walk.opaque(&format!(
-            "the text is longer ({} bytes) than what is looked at ({})",
-            text.len(),
-            cx.limits.text
-        ));
+        walk.limit("length");
         return walk.out.finish();
     }
     let io = walk::Io::default();

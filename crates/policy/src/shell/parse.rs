@@ -15,14 +15,22 @@ pub(super) type Parsed<T> = Result<T, Fault>;
 /// Reads a whole text.
 ///
 /// `notes` receives the places that shells are known to read in different ways.
-pub(super) fn parse(text: &str, depth: usize, notes: &mut Vec<String>) -> Parsed<List> {
+///
+/// `limited` becomes true when a part was left out because of a limit.
+pub(super) fn parse(
+    text: &str,
+    depth: usize,
+    notes: &mut Vec<String>,
+    limited: &mut bool,
+) -> Parsed<List> {
     if let Some(bad) = text.bytes().find(|b| b.is_ascii_control() && !b"\n\t\r\x1b".contains(b)) {
         return Err(format!("holds the control character 0x{bad:02x}"));
     }
     let mut parser = Parser::new(text, depth);
-    let list = parser.list(Stop::End)?;
+    let list = parser.list(Stop::End);
+    *limited |= parser.limited;
     notes.append(&mut parser.notes);
-    Ok(list)
+    list
 }
 
 /// A here-document whose body comes after the end of the line.
@@ -56,6 +64,8 @@ pub(super) struct Parser<'a> {
     inside: usize,
     /// `[[` is an ordinary word: the reading of a shell that does not know it.
     plain_test: bool,
+    /// Something was given up because of a limit, even if another reading of it was found.
+    pub(super) limited: bool,
     /// Steps left; constructs that are read twice are charged twice.
     steps: usize,
 }
@@ -77,6 +87,7 @@ impl<'a> Parser<'a> {
             held: 0,
             inside: 0,
             plain_test: false,
+            limited: false,
             steps: text.len().saturating_mul(16).saturating_add(256),
         }
     }
@@ -121,7 +132,11 @@ impl<'a> Parser<'a> {
 
     pub(super) fn enter(&mut self) -> Parsed<()> {
         self.step(1)?;
-        self.depth = self.depth.checked_sub(1).ok_or("is nested too deeply")?;
+        let Some(left) = self.depth.checked_sub(1) else {
+            self.limited = true;
+            return Err("is nested too deeply".into());
+        };
+        self.depth = left;
         Ok(())
     }
 
@@ -130,7 +145,11 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn step(&mut self, cost: usize) -> Parsed<()> {
-        self.steps = self.steps.checked_sub(cost).ok_or("is too intricate")?;
+        let Some(left) = self.steps.checked_sub(cost) else {
+            self.limited = true;
+            return Err("is too intricate".into());
+        };
+        self.steps = left;
         Ok(())
     }
 
@@ -475,10 +494,14 @@ impl<'a> Parser<'a> {
             let mut inner = Parser::new(self.slice(from, to), self.depth);
             inner.steps = self.steps;
             let other = inner.subshell().ok().filter(|_| inner.at == to - from);
+            self.limited |= inner.limited;
             let other = other.filter(|_| inner.pending.is_empty()).map(|kind| match kind {
                 Kind::Subshell(list) => list,
                 _ => List::default(),
             });
+            if other.is_none() && self.slice(from, to).contains("<<") {
+                self.note("has `((` and `<<` in a text that shells read in two ways");
+            }
             self.steps = inner.steps;
             return Ok(Kind::Arith { expression, other });
         }
@@ -687,6 +710,7 @@ impl<'a> Parser<'a> {
         inner.steps = self.steps;
         inner.plain_test = true;
         let other = inner.list(Stop::End).ok();
+        self.limited |= inner.limited;
         self.steps = inner.steps;
         Ok(Kind::Test { words, other })
     }

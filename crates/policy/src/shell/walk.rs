@@ -76,6 +76,7 @@ pub(super) struct Found {
     opaque: IndexSet<String>,
     literals: IndexSet<String>,
     literal_bytes: usize,
+    limited: Option<&'static str>,
 }
 
 impl Found {
@@ -90,6 +91,7 @@ impl Found {
             flows: self.flows.into_iter().collect(),
             opaque: self.opaque.into_iter().collect(),
             literals: self.literals.into_iter().collect(),
+            limited: self.limited,
         }
     }
 }
@@ -130,11 +132,17 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// There is more than is looked at: what is behind it can be anything, and hidden there.
+    pub(super) fn limit(&mut self, what: &'static str) {
+        self.out.limited.get_or_insert(what);
+        self.opaque(&format!("is beyond the limit on {what}"));
+    }
+
     pub(super) fn effect(&mut self, effect: Effect) {
         if self.out.effects.len() >= self.cx.limits.effects {
             if !self.full {
                 self.full = true;
-                self.opaque("has more effects than are looked at");
+                self.limit("effects");
             }
             return;
         }
@@ -163,7 +171,7 @@ impl<'a> Walk<'a> {
     /// One level down; `false` when there is none left.
     pub(super) fn descend(&mut self) -> bool {
         if self.depth == 0 {
-            self.opaque("is nested too deeply");
+            self.limit("nesting");
             return false;
         }
         self.depth -= 1;
@@ -176,7 +184,7 @@ impl<'a> Walk<'a> {
 
     fn spend(&mut self) -> bool {
         if self.commands == 0 {
-            self.opaque("has more commands than are looked at");
+            self.limit("commands");
             return false;
         }
         self.commands -= 1;
@@ -301,14 +309,19 @@ impl<'a> Walk<'a> {
         }
         self.literal(&value.text);
         if value.text.len() > self.cx.limits.text {
-            self.opaque("is longer than what is looked at");
+            self.limit("length");
             return Out::default();
         }
         if !self.descend() {
             return Out::default();
         }
         let mut notes = Vec::new();
-        let out = match super::parse::parse(&value.text, self.depth, &mut notes) {
+        let mut limited = false;
+        let parsed = super::parse::parse(&value.text, self.depth, &mut notes, &mut limited);
+        if limited {
+            self.limit("nesting");
+        }
+        let out = match parsed {
             Ok(list) => self.list(st, &list, io),
             Err(why) => {
                 self.opaque(&format!("shell text {why}"));

@@ -173,7 +173,7 @@ pub(super) fn env(walk: &mut Walk<'_>, st: &mut State, call: &Call<'_>) -> Out {
                         }
                         // Quotes are removed much as a shell would.
                         let mut notes = Vec::new();
-                        let words = super::parse::parse(&value.text, 8, &mut notes);
+                        let words = super::parse::parse(&value.text, 8, &mut notes, &mut false);
                         let split: Vec<Val> = match words {
                             Ok(_) if !value.text.contains(['\'', '"']) => value
                                 .text
