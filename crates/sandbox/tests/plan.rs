@@ -424,3 +424,50 @@ fn a_run_cannot_be_given_a_held_folder_by_a_path_inside_a_workspace() {
     let spec = run_plan_with(&plan("/data/ws/.agents"), &Everything).unwrap();
     assert_eq!(given(&spec.mounts, "/workspace/skills/x").unwrap().0, Access::Ro);
 }
+
+#[test]
+fn what_no_run_may_see_is_in_no_grant() {
+    let never = vec!["/home/u/proj/.openclaw".to_owned(), "/home/u/proj/oc.json".to_owned()];
+    let with = |plan: RunPlan| {
+        let plan = RunPlan {
+            argv: vec!["/bin/true".into()],
+            home: "/home/u".into(),
+            never: never.clone(),
+            ..plan
+        };
+        run_plan_with(&plan, &Plain).map_err(|e| e.to_string())
+    };
+    let workspace = |path: &str, access| {
+        with(RunPlan { workspace: Some((path.to_owned(), access)), ..RunPlan::default() })
+    };
+    for access in [Access::Ro, Access::Rw] {
+        let why = workspace("/home/u/proj", access).unwrap_err();
+        assert!(why.contains("holds `/home/u/proj/.openclaw`"), "{why}");
+        assert!(workspace("/home/u/proj/.openclaw", access).is_err());
+        assert!(workspace("/home/u/proj/.openclaw/workspace", access).is_ok());
+        assert!(workspace("/home/u/projects", access).is_ok());
+        let grants = vec![("/home/u/proj".to_owned(), access)];
+        assert!(with(RunPlan { grants, ..RunPlan::default() }).is_err());
+        // A folder with credentials in it, as one that lies in them.
+        for private in ["/home/u/.config", "/home/u/.config/gcloud", "/home/u/.ssh/x"] {
+            assert!(workspace(private, access).is_err(), "{private}");
+        }
+    }
+    let read_only = vec![("/home/u/proj".to_owned(), "/workspace/x".to_owned())];
+    assert!(with(RunPlan { read_only, ..RunPlan::default() }).is_err());
+    let agent_workspace = Some("/home/u/proj".to_owned());
+    assert!(with(RunPlan { agent_workspace, ..RunPlan::default() }).is_err());
+}
+
+/// A host on which every path is a folder.
+struct Plain;
+
+impl Host for Plain {
+    fn canonical(&self, path: &str) -> io::Result<String> {
+        Ok(path.to_owned())
+    }
+
+    fn kind(&self, _: &str) -> Option<Kind> {
+        Some(Kind::Folder)
+    }
+}

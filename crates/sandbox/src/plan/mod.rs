@@ -117,7 +117,9 @@ fn grantable(what: &str, path: &str, home: &str) -> Result<(), PlanError> {
         );
     }
     for private in [".ssh", ".gnupg", ".aws", ".kube", ".docker", ".config/gcloud", ".azure"] {
-        if crate::spec::within(path, &format!("{home}/{private}")) {
+        let private = format!("{home}/{private}");
+        // Or holds them: `~/.config`.
+        if crate::spec::within(path, &private) || crate::spec::within(&private, path) {
             return refuse("holds credentials of the user");
         }
     }

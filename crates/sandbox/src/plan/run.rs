@@ -73,6 +73,8 @@ pub struct RunPlan {
     pub slot: u32,
     /// The user's home on the host, which is never granted.
     pub home: String,
+    /// Paths on the host that no run sees: nothing that is one of them, or holds one, is granted.
+    pub never: Vec<String>,
 }
 
 /// The paths that a call may write, and no others. A path stands for all below it.
@@ -177,6 +179,8 @@ pub fn run_plan(plan: &RunPlan) -> Result<JailSpec, PlanError> {
 pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanError> {
     let home = if plan.home.is_empty() { "/root" } else { checked("home folder", &plan.home)? };
     let real_home = host.canonical(home).unwrap_or_else(|_| home.to_owned());
+    let settled = |path: &String| host.canonical(path).unwrap_or_else(|_| path.clone());
+    let never: Vec<String> = plan.never.iter().map(settled).collect();
     let resolve = |what: &str, path: &str| -> Result<String, PlanError> {
         let path = checked(what, path)?;
         let real = host
@@ -186,6 +190,13 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
             return Err(PlanError::path(what, path, "leads elsewhere through a symbolic link"));
         }
         grantable(what, &real, &real_home)?;
+        if let Some(inside) = never.iter().find(|inside| within(inside, &real)) {
+            return Err(PlanError::path(
+                what,
+                path,
+                format!("holds `{inside}`, which no run may see; use a folder of its own"),
+            ));
+        }
         Ok(real)
     };
     let mut grants: Vec<Grant> = Vec::new();

@@ -78,7 +78,7 @@ pub(crate) fn ensure(dir: &EnsureDir) -> Result<(), StageError> {
             Err(e) => return Err(StageError::new(step, e).path(&whole)),
         };
         at = open_beneath(at.as_fd(), part, beneath).map_err(|e| e.into_stage(step, &whole))?;
-        if made && rustix::process::geteuid().is_root() {
+        if made && rustix::process::geteuid().is_root() && is_new(&at).step_on(step, &whole)? {
             rustix::fs::chownat(
                 &at,
                 "",
@@ -90,6 +90,22 @@ pub(crate) fn ensure(dir: &EnsureDir) -> Result<(), StageError> {
         }
     }
     Ok(())
+}
+
+/// Whether a folder that was just made is (as good as) the one that was made: a program that goes
+/// on in the folder above may have put another in its place, which stays its owner's.
+fn is_new(folder: &OwnedFd) -> Result<bool, Errno> {
+    if !rustix::fs::Uid::from_raw(rustix::fs::fstat(folder)?.st_uid).is_root() {
+        return Ok(false);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let listed = openat(folder, ".", flags, Mode::empty())?;
+    for entry in rustix::fs::Dir::read_from(&listed)? {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The root file system under construction.

@@ -12,7 +12,7 @@ const MOST: usize = 40;
 
 /// The links that opening `path` goes through, each where it really lies, in order. `path` is
 /// absolute; what is not there, and what comes after it, is passed over.
-pub(super) fn on_the_way(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn on_the_way(path: &Path) -> Vec<PathBuf> {
     let mut links = Vec::new();
     let mut real = PathBuf::from("/");
     let mut rest: VecDeque<OsString> = parts(path);

@@ -3,8 +3,9 @@
 
 use super::paths::{Mounts, Target};
 use super::{Answer, Entry, MAX_DATA, OpError, Request};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
+use seawall_sandbox::plan::{IDENTITY_FILES, MADE};
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -243,7 +244,40 @@ fn replace(folder: &OwnedFd, name: &OsStr, data: &[u8]) -> Result<(), Errno> {
     swap_in(folder, name, data, mode)
 }
 
+/// Whether other runs hold a file of this name read-only. Their hold is a mount on the file that
+/// is there: one that is put in its place would be theirs to write until it is held again.
+fn is_held_elsewhere(name: &OsStr) -> bool {
+    let held = IDENTITY_FILES.iter().chain([&MADE.0, &"BOOTSTRAP.md", &"config"]);
+    held.into_iter().any(|held| name == *held)
+}
+
+/// Writes new content into the file that is there. Who reads meanwhile may see part of it, and
+/// what fails in the middle leaves part of it.
+fn rewrite(folder: &OwnedFd, name: &OsStr, data: &[u8]) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty())?);
+    let found = rustix::fs::fstat(&file)?;
+    // Looked at again: the name may lead to another file by now.
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile || found.st_nlink > 1 {
+        return Err(Errno::PERM);
+    }
+    let length = u64::try_from(data.len()).map_err(|_| Errno::FBIG)?;
+    if length > u64::try_from(found.st_size).unwrap_or(0) {
+        // A full disk is met before anything is overwritten, where the file system can tell.
+        let all = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, length);
+        if let Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) = all {
+            return Err(error);
+        }
+    }
+    file.write_all(data).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+    rustix::fs::ftruncate(&file, length)
+}
+
 fn swap_in(folder: &OwnedFd, name: &OsStr, data: &[u8], mode: Mode) -> Result<(), Errno> {
+    let file = |found: Stat| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+    if is_held_elsewhere(name) && lstat(folder, name).is_ok_and(file) {
+        return rewrite(folder, name, data);
+    }
     let (temporary, file) = temporary(folder, data, mode)?;
     drop(file);
     rustix::fs::renameat(folder, &temporary, folder, name)

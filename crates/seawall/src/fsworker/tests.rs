@@ -105,6 +105,32 @@ fn a_write_keeps_the_mode() {
 }
 
 #[test]
+fn what_other_runs_hold_stays_the_same_file() {
+    let w = world();
+    fs::create_dir(w.at(".git")).unwrap();
+    for name in ["MEMORY.md", "SOUL.md", ".git/config"] {
+        fs::write(w.at(name), "a longer text than the next").unwrap();
+        let before = fs::metadata(w.at(name)).unwrap().ino();
+        for text in ["short", "longer than the one before it", ""] {
+            w.write(name, text).unwrap();
+            assert_eq!(w.read(name).unwrap(), text);
+        }
+        fs::write(w.at("other"), "copied").unwrap();
+        let copy =
+            Request::Copy { from: w.at("other"), to: w.at(name), mkdir: false, pinned: None };
+        w.run(copy).unwrap();
+        assert_eq!(w.read(name).unwrap(), "copied");
+        assert_eq!(fs::metadata(w.at(name)).unwrap().ino(), before, "{name}");
+    }
+    // A link of that name is replaced and not followed, as any other.
+    fs::remove_file(w.at("SOUL.md")).unwrap();
+    symlink(w.outside.join("secret"), w.at("SOUL.md")).unwrap();
+    w.write("SOUL.md", "new").unwrap();
+    assert!(fs::symlink_metadata(w.at("SOUL.md")).unwrap().is_file());
+    w.untouched();
+}
+
+#[test]
 fn links_to_the_outside_lead_nowhere() {
     let w = world();
     symlink(&w.outside, w.at("abs")).unwrap();

@@ -242,7 +242,9 @@ fn hold_configuration(
     settings: &Settings,
 ) -> Result<(), String> {
     let deployment = &prepared.deployment;
+    super::apart::check(prepared, facts, settings)?;
     let writable = writable(prepared, facts, settings);
+    super::apart::reached(facts, &writable)?;
     for link in deployment.links.iter().chain(&prepared.loaded.links) {
         if let Some(dir) = writable.iter().find(|dir| link.starts_with(dir)) {
             return Err(format!(
@@ -322,6 +324,8 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
     };
     let deployment = &prepared.deployment;
     let runtime = &prepared.runtime;
+    // Before anything is made where it says.
+    hold_configuration(prepared, facts, settings)?;
     let mut workspaces = Vec::new();
     for dir in facts.workspaces.values() {
         // A workspace below the state folder is writable with it; it still has identity files.
@@ -343,7 +347,6 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
         .filter(|path| path.exists())
         .cloned()
         .collect();
-    hold_configuration(prepared, facts, settings)?;
     let mut read_only = list(&mut read_only.iter())?;
     // The gate runs inside: without the lockfile it would know nothing of what was denied.
     read_only.push(text(&crate::cmd::skill::make_gate_folder()?)?);

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
 /// What stands before the name of an MCP server where a ticket would be.
@@ -39,8 +39,26 @@ pub(super) enum News {
     Ended { run: String, code: i32, note: Option<String> },
 }
 
+/// The configuration that runs are planned with.
+#[derive(Clone)]
+pub(super) struct Runs(Arc<RwLock<Arc<RunContext>>>);
+
+impl Runs {
+    /// Takes another configuration for the runs that start from now on.
+    pub(super) fn renew(&self, prepared: &Prepared) -> Result<(), String> {
+        let context = Arc::new(RunContext::of(prepared)?);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = context;
+        Ok(())
+    }
+
+    fn context(&self) -> Arc<RunContext> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 struct Orders {
-    context: RunContext,
+    runs: Runs,
+    watch: appeared::Watch,
     claims: mpsc::Sender<Claimed>,
     news: mpsc::UnboundedSender<News>,
     slots: AtomicU32,
@@ -103,10 +121,17 @@ impl Tickets for Orders {
             .blocking_recv()
             .map_err(|_| "the guard did not answer; the call must be made again".to_owned())??;
         // What has to be there is made before the plan looks for it.
-        let planned = self.context.resolved(&mut order).and_then(|()| {
-            let watched = appeared::watch(&order)?;
+        let context = self.runs.context();
+        let planned = context.resolved(&mut order).and_then(|()| {
+            let watched = self.watch.begin(&order, context.workspaces())?;
             let slot = self.slots.fetch_add(1, Ordering::Relaxed);
-            Ok((plan(&self.context, &order, slot)?, watched))
+            match plan(&context, &order, slot) {
+                Ok(spec) => Ok((spec, watched)),
+                Err(why) => {
+                    let said = watched.and_then(|watched| self.watch.end(watched, &order.run));
+                    Err(said.map_or(why.clone(), |said| format!("{why}; {said}")))
+                }
+            }
         });
         match planned {
             Ok((spec, watched)) => {
@@ -173,11 +198,19 @@ impl Tickets for Orders {
             }
             Err(why) => (126, Some(why)),
         };
-        if let Some(said) = run.watched.and_then(|watched| watched.set_aside(&run.id)) {
+        if let Some(said) = run.watched.and_then(|watched| self.watch.end(watched, &run.id)) {
             note = Some(note.map_or_else(|| said.clone(), |note| format!("{note}; {said}")));
         }
         let _ = self.news.send(News::Ended { run: run.id, code, note });
     }
+}
+
+/// Where it is kept what runs that go on may not make.
+const UNMADE: &str = "unmade.json";
+
+/// The event of something that was set aside with no run to tell it.
+pub(super) fn set_aside(what: String) -> Event {
+    Event::new(now_ms(), Plane::Kernel, "run.set_aside", what).severity(Severity::High)
 }
 
 /// Serves starters on threads of its own.
@@ -186,9 +219,17 @@ pub(super) fn serve(
     prepared: &Prepared,
     claims: mpsc::Sender<Claimed>,
     news: mpsc::UnboundedSender<News>,
-) -> Result<(), String> {
+) -> Result<Runs, String> {
+    let context = RunContext::of(prepared)?;
+    let kept = prepared.home.dir().join(UNMADE);
+    let (watch, said) = appeared::Watch::at(&kept, context.workspaces());
+    for what in said {
+        let _ = news.send(News::Refused(set_aside(what)));
+    }
+    let runs = Runs(Arc::new(RwLock::new(Arc::new(context))));
     let orders: Arc<dyn Tickets> = Arc::new(Orders {
-        context: RunContext::of(prepared)?,
+        runs: runs.clone(),
+        watch,
         claims,
         news,
         slots: AtomicU32::new(0),
@@ -203,6 +244,6 @@ pub(super) fn serve(
                 tracing::error!(error = %e, "the launcher failed: no run starts any more");
             }
         })
-        .map(drop)
+        .map(|_| runs)
         .map_err(|e| format!("cannot start the launcher: {e}"))
 }

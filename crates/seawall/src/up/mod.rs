@@ -4,6 +4,8 @@
 //! sockets, the channel to the guard, the gateway's jail. It decides nothing and parses nothing
 //! that comes from the gateway. When it dies, the kernel ends all its children.
 
+mod allowed;
+mod apart;
 mod appeared;
 mod control;
 mod gateway;
@@ -88,7 +90,7 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
         mpsc::channel::<(state::Next, Result<(), String>, oneshot::Sender<Value>)>(4);
     let (claims, mut claimed) = mpsc::channel(64);
     let (news, mut heard) = mpsc::unbounded_channel();
-    launcher::serve(&run_dir.join("run.sock"), &prepared, claims, news.clone())?;
+    let runs = launcher::serve(&run_dir.join("run.sock"), &prepared, claims, news.clone())?;
 
     let names = prepared.home.resolver();
     resolver::copy(std::path::Path::new("/etc"), &names)?;
@@ -179,6 +181,10 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
             },
             () = restart => {
                 state.restart_at = None;
+                let workspaces = state.prepared.facts.workspaces.values();
+                for what in appeared::clear(workspaces.map(|dir| apart::settled(dir))) {
+                    guard.tell(&ToGuard::Note(launcher::set_aside(what))).await;
+                }
                 match state.start_gateway() {
                     Ok(started) => {
                         guard.gateway_up(&started).await;
@@ -206,6 +212,10 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                 let event = widens::event(&next.policy, crate::clock::now_ms());
                 let value = match verdict.and_then(|()| state.install(next)) {
                     Ok(changes) => {
+                        // What is granted from now on is granted by the new configuration.
+                        if let Err(why) = runs.renew(&state.prepared) {
+                            break Err(why);
+                        }
                         if let Some(event) = event {
                             guard.tell(&ToGuard::Note(event)).await;
                         }

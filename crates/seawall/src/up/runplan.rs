@@ -4,6 +4,8 @@
 //! bounded here by what the configuration gives it.
 
 use super::Prepared;
+use super::allowed::Allowed;
+use super::apart::{held_in, settled};
 use crate::daemon::protocol::{RunOrder, RunWhat};
 use crate::render::McpServer;
 use seawall_model::frame::{RunPurpose, RunRequest};
@@ -50,6 +52,7 @@ pub(super) struct RunContext {
     workspaces: Vec<PathBuf>,
     read_only: Vec<PathBuf>,
     program: PathBuf,
+    allowed: Allowed,
     /// The files of [`AUTHORITY`] and [`TRUSTED`], which are there while TLS is opened.
     trust: [PathBuf; 2],
     /// The user's name and address for commits. Their `~/.gitconfig` itself is not in a run: it
@@ -73,6 +76,7 @@ impl RunContext {
                     .unwrap_or_default(),
             ),
             program: prepared.program.clone(),
+            allowed: Allowed::of(prepared)?,
             trust: [prepared.home.authority(), prepared.home.trusted()],
         })
     }
@@ -80,6 +84,7 @@ impl RunContext {
     /// Puts the folders of an order in the form in which they are reached, or refuses them. From
     /// here on a symbolic link on the way is a refusal.
     pub(super) fn resolved(&self, order: &mut RunOrder) -> Result<(), String> {
+        self.allowed.settle(order)?;
         let RunWhat::Tool(request) = &mut order.what else { return Ok(()) };
         let named = request.workspace_dir.clone();
         request.workspace_dir = self.session_folder(&named)?;
@@ -100,6 +105,11 @@ impl RunContext {
             }
         }
         Ok(())
+    }
+
+    /// The agents' workspaces, as they are reached.
+    pub(super) fn workspaces(&self) -> &[PathBuf] {
+        &self.workspaces
     }
 
     fn gateway_writes(&self, path: &str) -> bool {
@@ -146,16 +156,6 @@ impl RunContext {
             Err(format!("`{path}` may not be mounted into a run"))
         }
     }
-}
-
-/// A path with every link on the way resolved; what does not exist yet stays as it is.
-fn settled(path: &Path) -> PathBuf {
-    for above in path.ancestors() {
-        if let (Ok(real), Ok(rest)) = (above.canonicalize(), path.strip_prefix(above)) {
-            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
-        }
-    }
-    path.to_owned()
 }
 
 /// The path as text, if it leads nowhere else now.
@@ -208,6 +208,13 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
         plan.grants.extend(granted.folders.iter().map(|(f, write)| (f.clone(), access(write))));
     }
     plan.home = context.home.to_string_lossy().into_owned();
+    plan.never = context
+        .allowed
+        .private
+        .iter()
+        .filter_map(|path| path.to_str())
+        .map(str::to_owned)
+        .collect();
     // What is held in a workspace is held by whatever folder of it the gateway names.
     plan.roots = context.workspaces.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
     if order.network {
@@ -291,7 +298,7 @@ fn tool(context: &RunContext, request: &RunRequest) -> Result<RunPlan, String> {
         workspace: Some((folder, access)),
         agent_workspace: agent,
         read_only,
-        limits: limits(&request.settings),
+        limits: context.allowed.bounded(limits(&request.settings), &limits(&Value::Null)),
         ..RunPlan::default()
     })
 }
@@ -318,19 +325,24 @@ fn author(config: &str) -> Vec<(&'static str, String)> {
     out
 }
 
-/// OpenClaw's `sandbox.docker` limits under their own names.
-fn limits(settings: &Value) -> Limits {
-    let number = |key: &str| settings.get(key).and_then(Value::as_u64).filter(|n| *n > 0);
+/// Memory and processes of a `sandbox.docker` table.
+pub(super) fn sizes(settings: &Value) -> (Option<u64>, Option<u64>) {
     let memory = settings.get("memory").and_then(|value| match value {
         Value::Number(n) => n.as_u64(),
         Value::String(text) => bytes(text),
         _ => None,
     });
+    (memory, settings.get("pidsLimit").and_then(Value::as_u64).filter(|n| *n > 0))
+}
+
+/// OpenClaw's `sandbox.docker` limits under their own names.
+fn limits(settings: &Value) -> Limits {
+    let (memory, pids) = sizes(settings);
     let cpus =
         settings.get("cpus").and_then(Value::as_f64).filter(|cpus| *cpus > 0.0 && *cpus < 4096.0);
     Limits {
         memory: Some(memory.unwrap_or(MEMORY)),
-        pids: Some(number("pidsLimit").unwrap_or(PIDS)),
+        pids: Some(pids.unwrap_or(PIDS)),
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -375,7 +387,7 @@ fn mcp(context: &RunContext, name: &str, server: &McpServer) -> Result<RunPlan, 
             // files (the home, the state folder) is not given for one of them.
             let dir = path.parent().filter(|dir| {
                 file && *dir != context.home
-                    && *dir != context.state_dir
+                    && held_in(dir, &context.allowed.private).is_none()
                     && !context.home.starts_with(dir)
             });
             let granted = dir.unwrap_or(&path).to_string_lossy().into_owned();
@@ -410,6 +422,7 @@ mod tests {
             read_only: vec!["/opt/plugins".into()],
             program: "/usr/bin/seawall".into(),
             trust: ["/nowhere".into(), "/nowhere".into()],
+            allowed: Allowed::default(),
             author: vec![],
         }
     }
