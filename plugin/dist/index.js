@@ -29,6 +29,8 @@ var MAX_UNSENT_BYTES = 64 * 1024 * 1024;
 var MAX_REASON = 4096;
 var MAX_PERMITS = 4096;
 var PERMIT_TTL_MS = 3e4;
+var MAX_SESSIONS = 4096;
+var EXEC_HOST_RACE_MS = 15e3;
 var OBSERVE = { total: 256 * 1024, text: 64 * 1024, depth: 6, width: 100 };
 
 // src/files/bridge.ts
@@ -1021,7 +1023,20 @@ function refusal(error) {
     blockReason: `Seawall blocked this call: ${short(why)}. Run \`seawall status\` to see what is wrong; nothing was executed.`
   };
 }
-function makeGate(link, workspaceOf, permits = new Permits()) {
+function makeGate(link, workspaceOf, hosts, permits = new Permits()) {
+  function outside(event, context) {
+    if (event.toolName !== "exec") return void 0;
+    const place = hosts.outside(context.sessionKey ?? "");
+    if (place === void 0) return void 0;
+    link.observe("exec_outside", originOf({ ...context, ...runOf(event, context) }, workspaceOf), {
+      host: place,
+      refused: true
+    });
+    return {
+      block: true,
+      blockReason: `Seawall: commands of this session would run on ${place}, outside the sandbox, and nothing runs there. Start a new session, or clear the session's exec host (\`sessions.patch\` with \`execHost: null\`).`
+    };
+  }
   async function decide(event, context, key, callId) {
     const origin = originOf({ ...context, ...runOf(event, context) }, workspaceOf);
     const callDigest = digest(event.toolName, event.params);
@@ -1065,6 +1080,8 @@ function makeGate(link, workspaceOf, permits = new Permits()) {
     };
   }
   async function first(event, context) {
+    const blocked = outside(event, context);
+    if (blocked) return blocked;
     const { key, callId } = identify(event, context);
     const { verdict: verdict2, callDigest } = await decide(event, context, key, callId);
     switch (verdict2.decision) {
@@ -1082,6 +1099,8 @@ function makeGate(link, workspaceOf, permits = new Permits()) {
     }
   }
   async function second(event, context) {
+    const blocked = outside(event, context);
+    if (blocked) return blocked;
     const { key, callId } = identify(event, context);
     const pinned = { params: event.params };
     if (permits.take(key, digest(event.toolName, event.params))) return pinned;
@@ -1137,6 +1156,38 @@ function identify(event, context) {
   if (typeof callId === "string" && callId !== "") return { key: `${scope}\0${callId}`, callId };
   return { key: `${scope}\0`, callId: `seawall-${randomUUID()}` };
 }
+
+// src/hosts.ts
+var SANDBOX = "sandbox";
+var ExecHosts = class {
+  held = /* @__PURE__ */ new Map();
+  now;
+  constructor(now = () => performance.now()) {
+    this.now = now;
+  }
+  /** The gateway resolved the host of a command, which it does before it asks the gates. */
+  seen(sessionKey, host) {
+    const last = typeof host === "string" ? host.slice(0, 16) : "unknown";
+    const before = this.held.get(sessionKey)?.outside;
+    const outside = last === SANDBOX ? before : { host: last, at: this.now() };
+    this.held.delete(sessionKey);
+    this.held.set(sessionKey, outside === void 0 ? { last } : { last, outside });
+    for (const old of this.held.keys()) {
+      if (this.held.size <= MAX_SESSIONS) break;
+      this.held.delete(old);
+    }
+  }
+  /** Where a command of this session would run, unless that is the sandbox. */
+  outside(sessionKey) {
+    const known2 = this.held.get(sessionKey);
+    if (known2 === void 0) return "a place that the gateway did not name";
+    if (known2.last !== SANDBOX) return `the ${known2.last}`;
+    if (known2.outside && this.now() - known2.outside.at < EXEC_HOST_RACE_MS) {
+      return `the ${known2.outside.host}`;
+    }
+    return void 0;
+  }
+};
 
 // src/bound.ts
 function bounded(value, without = []) {
@@ -1299,6 +1350,7 @@ function sharedOf() {
   return shared[SHARED] ??= {
     bootId: randomUUID2(),
     permits: new Permits(),
+    hosts: new ExecHosts(),
     files: new Pool(CLIENT_ENV),
     links: /* @__PURE__ */ new Map()
   };
@@ -1340,7 +1392,7 @@ var index_default = definePluginEntry({
       capabilities: { readOnlyResourceMounts: true }
     });
     const workspaceOf = workspaceFinder(api);
-    const gate = makeGate(link, workspaceOf, sharedOf().permits);
+    const gate = makeGate(link, workspaceOf, sharedOf().hosts, sharedOf().permits);
     api.registerTrustedToolPolicy({
       id: PLUGIN_ID,
       description: "Every tool call is decided by the Seawall guard",
@@ -1349,6 +1401,13 @@ var index_default = definePluginEntry({
     api.on("before_tool_call", gate.second, {
       priority: LAST
     });
+    api.on("resolve_exec_env", ((event, context) => {
+      const where = { ...context, sessionKey: context.sessionKey ?? event.sessionKey ?? "" };
+      sharedOf().hosts.seen(where.sessionKey, event.host);
+      if (event.host !== "sandbox") {
+        link.observe("exec_outside", originOf(where, workspaceOf), { host: String(event.host) });
+      }
+    }));
     api.registerAgentToolResultMiddleware(makeResultFilter(link, workspaceOf), {
       runtimes: ["openclaw", "codex"]
     });

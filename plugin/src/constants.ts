@@ -58,5 +58,14 @@ export const MAX_PERMITS = 4_096;
 /** How long the first gate's answer holds for the second one, in milliseconds. */
 export const PERMIT_TTL_MS = 30_000;
 
+/** Sessions whose exec host is remembered; one that was forgotten says it anew with its next call. */
+export const MAX_SESSIONS = 4_096;
+
+/**
+ * How long a command that was about to run outside the sandbox holds up the others of its session:
+ * the time that the gateway gives a hook, since the gates are asked within it.
+ */
+export const EXEC_HOST_RACE_MS = 15_000;
+
 /** What is sent of one observation at most, in UTF-16 units and in depth, keys and elements. */
 export const OBSERVE = { total: 256 * 1024, text: 64 * 1024, depth: 6, width: 100 } as const;

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { ToolContext, ToolDecision, ToolEvent } from "openclaw/plugin-sdk/plugin-entry";
 import { PLUGIN_ID } from "./constants.ts";
 import type { Verdict } from "./frames.ts";
+import type { ExecHosts } from "./hosts.ts";
 import { GuardError, type Link, short, text } from "./link.ts";
 import { canAsk, type FindWorkspace, originOf } from "./origin.ts";
 import { digest, Permits } from "./permits.ts";
@@ -31,7 +32,27 @@ export function refusal(error: unknown): ToolDecision {
   };
 }
 
-export function makeGate(link: Link, workspaceOf: FindWorkspace, permits = new Permits()): Gate {
+export function makeGate(
+  link: Link,
+  workspaceOf: FindWorkspace,
+  hosts: ExecHosts,
+  permits = new Permits(),
+): Gate {
+  /** A command that the gateway would not run in the sandbox is refused, whatever the guard says. */
+  function outside(event: ToolEvent, context: ToolContext): ToolDecision | undefined {
+    if (event.toolName !== "exec") return undefined;
+    const place = hosts.outside(context.sessionKey ?? "");
+    if (place === undefined) return undefined;
+    link.observe("exec_outside", originOf({ ...context, ...runOf(event, context) }, workspaceOf), {
+      host: place,
+      refused: true,
+    });
+    return {
+      block: true,
+      blockReason: `Seawall: commands of this session would run on ${place}, outside the sandbox, and nothing runs there. Start a new session, or clear the session's exec host (\`sessions.patch\` with \`execHost: null\`).`,
+    };
+  }
+
   async function decide(
     event: ToolEvent,
     context: ToolContext,
@@ -84,6 +105,8 @@ export function makeGate(link: Link, workspaceOf: FindWorkspace, permits = new P
   }
 
   async function first(event: ToolEvent, context: ToolContext): Promise<ToolDecision | undefined> {
+    const blocked = outside(event, context);
+    if (blocked) return blocked;
     const { key, callId } = identify(event, context);
     const { verdict, callDigest } = await decide(event, context, key, callId);
     switch (verdict.decision) {
@@ -102,6 +125,8 @@ export function makeGate(link: Link, workspaceOf: FindWorkspace, permits = new P
   }
 
   async function second(event: ToolEvent, context: ToolContext): Promise<ToolDecision> {
+    const blocked = outside(event, context);
+    if (blocked) return blocked;
     const { key, callId } = identify(event, context);
     // Returning the arguments pins them: the last hook's `params` win, so what another plugin
     // put in their place after the decision is undone.

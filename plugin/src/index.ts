@@ -1,15 +1,16 @@
 // Entry: what is registered with the gateway, and when.
 
 import { randomUUID } from "node:crypto";
-import { definePluginEntry, type PluginApi } from "openclaw/plugin-sdk/plugin-entry";
+import { definePluginEntry, type ExecEnvEvent, type PluginApi } from "openclaw/plugin-sdk/plugin-entry";
 import { registerSandboxBackend } from "openclaw/plugin-sdk/sandbox";
 import { CLIENT_ENV, makeFactory, manager } from "./backend.ts";
 import { GUARD_SOCKET, LAUNCHER, PLUGIN_ID, WORKDIR } from "./constants.ts";
 import { Pool } from "./files/pool.ts";
 import { makeGate } from "./gate.ts";
+import { ExecHosts } from "./hosts.ts";
 import { Link } from "./link.ts";
 import { registerObservers } from "./observe.ts";
-import { workspaceFinder } from "./origin.ts";
+import { originOf, type Where, workspaceFinder } from "./origin.ts";
 import { Permits } from "./permits.ts";
 import { makeResultFilter } from "./results.ts";
 
@@ -23,6 +24,7 @@ const SHARED = Symbol.for(`${PLUGIN_ID}.${process.env["SEAWALL_PLUGIN_VERSION"] 
 interface Shared {
   bootId: string;
   permits: Permits;
+  hosts: ExecHosts;
   files: Pool;
   links: Map<string, Link>;
 }
@@ -33,6 +35,7 @@ function sharedOf(): Shared {
   return (shared[SHARED] ??= {
     bootId: randomUUID(),
     permits: new Permits(),
+    hosts: new ExecHosts(),
     files: new Pool(CLIENT_ENV),
     links: new Map(),
   });
@@ -84,7 +87,7 @@ export default definePluginEntry({
     });
 
     const workspaceOf = workspaceFinder(api);
-    const gate = makeGate(link, workspaceOf, sharedOf().permits);
+    const gate = makeGate(link, workspaceOf, sharedOf().hosts, sharedOf().permits);
     api.registerTrustedToolPolicy({
       id: PLUGIN_ID,
       description: "Every tool call is decided by the Seawall guard",
@@ -93,6 +96,14 @@ export default definePluginEntry({
     api.on("before_tool_call", gate.second as (event: never, context: never) => unknown, {
       priority: LAST,
     });
+    // The gateway resolves where a command will run before it asks the gates, and says it here.
+    api.on("resolve_exec_env", ((event: ExecEnvEvent, context: Where) => {
+      const where = { ...context, sessionKey: context.sessionKey ?? event.sessionKey ?? "" };
+      sharedOf().hosts.seen(where.sessionKey, event.host);
+      if (event.host !== "sandbox") {
+        link.observe("exec_outside", originOf(where, workspaceOf), { host: String(event.host) });
+      }
+    }) as (event: never, context: never) => unknown);
     api.registerAgentToolResultMiddleware(makeResultFilter(link, workspaceOf), {
       runtimes: ["openclaw", "codex"],
     });

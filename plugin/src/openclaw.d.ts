@@ -18,6 +18,12 @@ declare module "openclaw/plugin-sdk/plugin-entry" {
     derivedPaths?: readonly string[];
   }
 
+  /** Of the hook `resolve_exec_env`. */
+  export interface ExecEnvEvent {
+    sessionKey?: string;
+    host?: unknown;
+  }
+
   export interface ToolContext {
     agentId?: string;
     sessionKey?: string;

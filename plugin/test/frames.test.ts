@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { decode, FrameError } from "../src/frames.ts";
 import { makeGate } from "../src/gate.ts";
+import { ExecHosts } from "../src/hosts.ts";
 import { Link } from "../src/link.ts";
 import { makeResultFilter } from "../src/results.ts";
 import { ScriptedGuard } from "./guard.ts";
@@ -52,7 +53,7 @@ test("what the plugin sends has the fields that the guard knows", async () => {
     requester: { channel: "c", accountId: "a", senderId: "u", senderIsOwner: false },
   };
   guard.script = { mode: "ask" };
-  const gate = makeGate(link, () => "/ws");
+  const gate = makeGate(link, () => "/ws", new ExecHosts());
   const asked = await gate.first(
     { toolName: "apply_patch", params: { input: "x" }, toolCallId: "c", derivedPaths: ["p"] },
     context,

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import type { ToolContext, ToolDecision, ToolEvent } from "openclaw/plugin-sdk/plugin-entry";
 import { type Gate, makeGate } from "../src/gate.ts";
+import { ExecHosts } from "../src/hosts.ts";
 import { Link } from "../src/link.ts";
 import { Permits } from "../src/permits.ts";
 import { makeResultFilter } from "../src/results.ts";
@@ -17,6 +18,7 @@ import { type Mode, type Script, ScriptedGuard } from "./guard.ts";
 let guard: ScriptedGuard;
 let link: Link;
 let gate: Gate;
+let hosts: ExecHosts;
 let time = 0;
 const rejections: unknown[] = [];
 process.on("unhandledRejection", (error) => rejections.push(error));
@@ -26,7 +28,9 @@ beforeEach(async () => {
   await guard.start();
   link = new Link({ socketPath: guard.path, bootId: "b", openclawVersion: "v", log: () => {} });
   time = 0;
-  gate = makeGate(link, () => "/ws", new Permits(() => time));
+  hosts = new ExecHosts(() => time);
+  for (const key of ["agent:main:s", "agent:main:other"]) hosts.seen(key, "sandbox");
+  gate = makeGate(link, () => "/ws", hosts, new Permits(() => time));
   link.hold();
   await guard.next((frame) => frame.type === "heartbeat");
 });
@@ -82,6 +86,26 @@ test("an allowed call passes both gates with one question", async () => {
     call: { tool: "exec", params: call().params },
     canAsk: true,
   });
+});
+
+test("a command that the gateway would run elsewhere is refused without a question", async () => {
+  for (const host of ["gateway", "node", undefined, 7]) {
+    hosts.seen("agent:main:s", host);
+    blocked(await gate.first(call(), context), /outside the sandbox/);
+    blocked(await gate.second(call(), context), /outside the sandbox/);
+  }
+  blocked(await gate.first(call(), { sessionKey: "agent:main:unheard" }), /did not name/);
+  assert.equal(decides().length, 0);
+  assert.equal(await gate.first({ toolName: "read", params: { path: "x" } }, context), undefined);
+  // Another call's `sandbox` does not free one that was resolved a moment ago.
+  hosts.seen("agent:main:s", "gateway");
+  hosts.seen("agent:main:s", "sandbox");
+  blocked(await gate.first(call(), context), /the gateway/);
+  time += 20_000;
+  assert.equal(await gate.first(call(), context), undefined);
+  // Between the gates the host can change.
+  hosts.seen("agent:main:s", "gateway");
+  blocked(await gate.second(call(), context), /the gateway/);
 });
 
 test("a requester that nobody vouched for stays absent", async () => {
@@ -227,7 +251,7 @@ for (const [hello, why] of greetings) {
     await guard.start();
     const own = new Link({ socketPath: guard.path, bootId: "b", openclawVersion: "", log: () => {} });
     const started = performance.now();
-    blocked(await makeGate(own, () => undefined).first(call(), context), why);
+    blocked(await makeGate(own, () => undefined, hosts).first(call(), context), why);
     assert.ok(performance.now() - started < 3_000);
   });
 }
@@ -292,7 +316,7 @@ test("an answer that came in time counts, even when the event loop was held up m
   await once(other.stdout, "data");
   const own = new Link({ socketPath: path, bootId: "b", openclawVersion: "", log: () => {} });
   own.hold();
-  const late = makeGate(own, () => undefined);
+  const late = makeGate(own, () => undefined, hosts);
   assert.equal(await late.first(call("a"), context), undefined);
   const waiting = late.first(call("b"), context);
   // The question leaves with the next turn of the loop.

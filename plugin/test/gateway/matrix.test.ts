@@ -2,6 +2,7 @@
 // is read from the disk; every case first shows that the very call runs when the guard allows it.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Frame, Script } from "../guard.ts";
@@ -139,6 +140,30 @@ for (const [decision, runs] of [
     assert.equal(answers.at(-1)?.["allowed"], runs);
   });
 }
+
+test("a session whose commands were moved out of the sandbox runs none", { skip }, async () => {
+  // Turns of a chat: those of the command line take no host from their session.
+  for (const move of [
+    (key: string) => gateway.rpc("sessions.patch", { key, execHost: "gateway" }),
+    (key: string) => gateway.rpc("sessions.patch", { key, execHost: "node" }),
+    (_: string, session: string) =>
+      gateway.chat("/exec host=gateway security=full ask=off", session),
+  ]) {
+    guard({ mode: "allow" });
+    const session = randomUUID();
+    const [before, name] = [fresh(), fresh()];
+    await gateway.chat(script(leaves(before)), session);
+    assert.equal(await gateway.file(before), "ran\n");
+    await move(`agent:main:${session}`, session);
+    const told = gateway.guard.next(
+      (frame) => frame.type === "observe" && frame["hook"] === "exec_outside",
+      false,
+    );
+    assert.match(await gateway.chat(script(leaves(name)), session), /outside the sandbox/);
+    assert.equal(await gateway.file(name), undefined);
+    await told;
+  }
+});
 
 test("while the guard is gone nothing runs; when it is back, work goes on", { skip }, async () => {
   guard({ mode: "allow" });
