@@ -275,6 +275,99 @@ fn a_kill_at_any_point_leaves_the_old_or_the_new() {
     assert!(killed > 20 && kept > 0);
 }
 
+/// Random deployments, random plans, killed at a random point, by the fault or from outside: all is as
+/// before or as after, and a rollback restores bytes, modes and owners.
+#[test]
+fn random_plans_are_whole_or_not_there() {
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+    let runs = std::env::var("SEAWALL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[3; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mode = prop::sample::select(vec![0o600, 0o644, 0o666, 0o640, 0o604, 0o400]);
+    let files = prop::collection::vec((0..12_usize, mode.clone()), 0..6);
+    let config = prop::sample::select(vec![
+        CONFIG,
+        "{}",
+        "// a\r\n{ gateway: { bind: 'lan' },\r\n\ttools: { deny: [ 'x', ], }, }\r\n",
+        "{\"$include\":\"./more.json5\",\"logging\":{\"level\":\"error\"}}",
+    ]);
+    let profile = prop::sample::select(vec!["personal", "team", "production"]);
+    let only = prop::sample::select(vec!["", "--safe", "gateway.bind", "modes"]);
+    let strategy = (files, config, mode, profile, only, 1..60_u32, any::<bool>());
+    let (mut whole, mut none, mut outside) = (0, 0, 0);
+    for _ in 0..runs {
+        let (files, config, mode, profile, only, point, kill) =
+            strategy.new_tree(&mut runner).unwrap().current();
+        let lab = Lab::new();
+        lab.write("state/openclaw.json", config, mode);
+        for (number, mode) in files {
+            lab.write(&format!("state/agents/a{}/f{number}", number % 3), "x", mode);
+        }
+        let before = lab.tree();
+        let mut arguments = vec!["harden", "apply", "--profile", profile, "--yes"];
+        match only {
+            "" => {}
+            "--safe" => arguments.push(only),
+            id => arguments.extend(["--only", id]),
+        }
+        if kill {
+            // From outside, at whatever it does just then.
+            let mut child = lab.command(&arguments).spawn().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(u64::from(point) * 4));
+            let _ = child.kill();
+            child.wait().unwrap();
+            outside += 1;
+        } else {
+            lab.command(&arguments).env("SEAWALL_DIE_AT", point.to_string()).output().unwrap();
+        }
+        let history = lab.good(&["harden", "history"]);
+        assert!(!history.contains("NOT"), "{history}");
+        if history.contains("in force") {
+            whole += 1;
+            assert_ne!(lab.tree(), before, "{arguments:?}");
+            lab.good(&["harden", "rollback"]);
+        } else {
+            none += 1;
+        }
+        assert_eq!(lab.tree(), before, "{arguments:?} at {point}, killed {kill}");
+    }
+    println!("{whole} complete, {none} undone, {outside} killed from outside");
+}
+
+/// Runs that are over are forgotten, fifty are kept; one that is in force stays, however old.
+#[test]
+fn old_runs_are_pruned_and_what_is_in_force_stays() {
+    let lab = Lab::new();
+    let before = lab.tree();
+    lab.good(&["harden", "apply", "--profile", "personal", "--only", "gateway.bind", "--yes"]);
+    let base = fs::read_dir(lab.root.join("seawall")).unwrap().next().unwrap().unwrap();
+    let base = base.path().join("harden");
+    let first =
+        fs::read_dir(&base).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir()).unwrap();
+    // As many as there can be, made by copying one that was undone.
+    lab.good(&["harden", "apply", "--profile", "personal", "--only", "modes", "--yes"]);
+    lab.good(&["harden", "rollback"]);
+    let mut all: Vec<PathBuf> =
+        fs::read_dir(&base).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    all.sort();
+    let undone = all.last().unwrap().clone();
+    let (day, _) = undone.file_name().unwrap().to_str().unwrap().split_once('-').unwrap();
+    for number in 3..70 {
+        let to = base.join(format!("{day}-{number:04}"));
+        assert!(Command::new("cp").arg("-a").arg(&undone).arg(&to).status().unwrap().success());
+    }
+    lab.good(&["harden", "apply", "--profile", "personal", "--only", "modes", "--yes"]);
+    let left = fs::read_dir(&base).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).count();
+    assert!(left <= 51, "{left} are left");
+    assert!(first.exists(), "the first one is still in force");
+    assert_private(&base);
+    lab.good(&["harden", "rollback"]);
+    lab.good(&["harden", "rollback"]);
+    assert_eq!(lab.tree(), before);
+}
+
 #[test]
 fn a_rollback_that_is_killed_is_finished_by_the_next_command() {
     let lab = Lab::new();

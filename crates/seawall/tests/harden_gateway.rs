@@ -254,6 +254,63 @@ fn the_guides_configuration_starts_and_devices_wait_for_a_person() {
     gateway.end();
 }
 
+/// Who waits to write to the agent is seen, let in, reviewed and taken out again, on the gateway; a
+/// waiting sender stands in for a message of Telegram's, which cannot be reached here.
+#[test]
+#[ignore = "starts a gateway; `cargo xtask test --step harden-gateway`"]
+fn senders_are_let_in_and_taken_out() {
+    if std::env::var_os("SEAWALL_CHANNELS").is_none() {
+        println!("skipped: SEAWALL_CHANNELS is not set");
+        return;
+    }
+    let Some(install) = install() else { return };
+    let mut config = careless();
+    config["channels"] = json!({ "telegram": { "botToken": "1:not-a-real-token-of-telegram-0123456789", "dmPolicy": "pairing", "allowFrom": [42] } });
+    let deployment = Deployment::new(&install, config);
+    deployment.apply("personal");
+    let mut gateway = deployment.start();
+    let waits = |id: &str| {
+        let path = deployment.home.join(".openclaw/state/openclaw.sqlite");
+        let db = rusqlite::Connection::open(path).unwrap();
+        db.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+        let now = jiff::Timestamp::now().to_string();
+        let meta = json!({ "accountId": "default", "username": "mallory" }).to_string();
+        db.execute(
+            "INSERT INTO channel_pairing_requests VALUES ('telegram', 'default', ?1, 'ABCD' || ?1, ?2, ?2, ?3)",
+            [id, &now, &meta],
+        )
+        .unwrap();
+    };
+    waits("777");
+    let pending = gateway.seawall(&["channels", "pending"]);
+    assert!(
+        pending.contains("telegram/default sender 777") && pending.contains("mallory"),
+        "{pending}"
+    );
+    gateway.seawall(&["channels", "approve", "777", "--yes"]);
+    let review = gateway.seawall(&["channels", "review"]);
+    assert!(
+        review.contains("telegram  777  paired") && review.contains("telegram  42  listed"),
+        "{review}"
+    );
+    assert!(gateway.seawall(&["channels", "list"]).contains("paired   777"));
+    waits("888");
+    let watched = gateway.seawall(&["channels", "watch", "--pending-minutes", "0", "--looks", "1"]);
+    assert!(watched.contains("sender 888") && watched.contains("turned away"), "{watched}");
+    assert!(gateway.seawall(&["channels", "pending"]).contains("nobody waits"));
+    gateway.seawall(&["channels", "revoke", "telegram", "777", "--yes"]);
+    gateway.seawall(&["channels", "revoke", "telegram", "42", "--yes"]);
+    gateway.seawall(&["channels", "allow", "telegram", "43", "--yes"]);
+    let review = gateway.seawall(&["channels", "review"]);
+    assert!(
+        !review.contains("777")
+            && !review.contains("42 ")
+            && review.contains("telegram  43  listed"),
+        "{review}"
+    );
+    gateway.end();
+}
+
 #[test]
 #[ignore = "starts two gateways; `cargo xtask test --step harden-gateway`"]
 fn each_profile_starts_and_works_on_a_careless_deployment() {

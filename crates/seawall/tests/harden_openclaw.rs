@@ -71,3 +71,100 @@ fn the_guides_own_configuration_becomes_one_that_openclaw_takes() {
         );
     }
 }
+
+/// Who closes what a hardened configuration leaves open: the beginning of a finding's id, and whose
+/// it is. Nothing here is left to `seawall harden apply`.
+const LEFT: [(&str, &str); 22] = [
+    ("host.", "the machine: `seawall harden host`, or whoever runs it"),
+    ("ssh.", "`seawall harden host sshd`"),
+    ("unit.", "`seawall harden host systemd`"),
+    ("container.", "`seawall harden host compose`"),
+    (
+        "process.",
+        "who starts the gateway: `seawall up`, or `seawall harden host user` and `systemd`",
+    ),
+    ("egress.", "`seawall up`, or `seawall harden host nftables --gateway-uid`"),
+    ("monitoring.guard", "`seawall up`"),
+    ("logging.siem", "whoever collects logs"),
+    ("logging.level", "`low`, where the state itself lies in a temporary folder, as here"),
+    ("incident.playbook", "a person writes it"),
+    ("install.", "an update of OpenClaw, of Seawall's data, or of its folder's mode"),
+    ("channels.multi-user", "a person decides who shares a gateway"),
+    ("channels.names", "a person looks the ids up"),
+    ("channels.group-senders", "a person names them"),
+    ("channels.dm-closed", "a person names somebody"),
+    ("gateway.proxies", "whoever runs the proxy"),
+    ("sandbox.off", "the guide leaves the main session outside of the sandbox: `low`"),
+    ("secrets.config", "a vault or the environment: a person puts them there"),
+    ("secrets.rotation", "`seawall harden rotation`"),
+    ("files.synced", "a person moves the folder"),
+    ("skills.unapproved", "`seawall skill approve`"),
+    ("models.", "a person chooses the model"),
+];
+
+/// After `harden apply --profile production`, nothing is left that it could have closed.
+#[test]
+fn a_hardened_deployment_scores_clean() {
+    let Some(install) = std::env::var_os("SEAWALL_OPENCLAW_DIR").map(PathBuf::from) else {
+        println!("skipped: SEAWALL_OPENCLAW_DIR is not set");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().canonicalize().unwrap();
+    fs::create_dir_all(home.join(".openclaw/credentials")).unwrap();
+    // The guide's own settings, with all that it warns of switched on, and files that others read.
+    let mut config = seawall_audit::harden::doc::parse(GUIDE).unwrap().to_value();
+    for (key, value) in [
+        ("/gateway/bind", serde_json::json!("lan")),
+        ("/channels/telegram/allowFrom", serde_json::json!(["*", 123_456_789])),
+        (
+            "/tools",
+            serde_json::json!({ "elevated": { "enabled": true }, "exec": { "security": "full" } }),
+        ),
+    ] {
+        *config.pointer_mut(key).unwrap() = value;
+    }
+    config["discovery"] = serde_json::json!({ "mdns": { "mode": "full" } });
+    config["gateway"]["auth"] = serde_json::json!({ "mode": "none" });
+    config["channels"]["telegram"]["dmPolicy"] = "open".into();
+    config["channels"]["telegram"]["groupAllowFrom"] = serde_json::json!([123_456_789]);
+    fs::write(home.join(".openclaw/openclaw.json"), config.to_string()).unwrap();
+    fs::write(home.join(".openclaw/credentials/telegram.json"), "{}").unwrap();
+    for (name, mode) in [
+        ("credentials", 0o777),
+        ("credentials/telegram.json", 0o666),
+        ("openclaw.json", 0o644),
+        ("", 0o755),
+    ] {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(home.join(".openclaw").join(name), fs::Permissions::from_mode(mode))
+            .unwrap();
+    }
+    let findings = || -> Vec<serde_json::Value> {
+        let output = seawall(&install, &home, &["audit", "--json", "--fail-on", "none"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let all = report["findings"].as_array().unwrap().clone();
+        all.into_iter().filter(|f| f["status"] == "fail" && f["severity"] != "info").collect()
+    };
+    let owner = |finding: &serde_json::Value| {
+        let id = finding["id"].as_str().unwrap();
+        LEFT.iter().find(|(start, _)| id.starts_with(start)).map(|(_, who)| *who)
+    };
+    let before = findings().iter().filter(|finding| owner(finding).is_none()).count();
+    assert!(before >= 10, "only {before} were to be closed");
+    let output = seawall(&install, &home, &["harden", "apply", "--profile", "production", "--yes"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let left = findings();
+    for finding in &left {
+        println!(
+            "left: {} {}: {}",
+            finding["id"],
+            finding["location"],
+            owner(finding).unwrap_or("?")
+        );
+    }
+    let nobodys: Vec<_> = left.iter().filter(|finding| owner(finding).is_none()).collect();
+    assert!(nobodys.is_empty(), "{nobodys:#?}");
+    println!("{before} findings were closed");
+}

@@ -24,6 +24,11 @@ pub(super) fn firewall() -> Fact<Firewall> {
         }
     }
     for (program, family) in [("iptables-save", "ip"), ("ip6tables-save", "ip6")] {
+        // What nftables shows none of, iptables has none of, unless it is the older one with tables
+        // of its own in the kernel.
+        if asked && !has_filter(&out.chains, family) && !older(family) {
+            continue;
+        }
         let Some(path) = find(program) else { continue };
         match output(&path, &["-t", "filter"], LIMIT) {
             Ok(text) => {
@@ -54,6 +59,22 @@ pub(super) fn firewall() -> Fact<Firewall> {
         out.managers.push("rules of your own".into());
     }
     Fact::Known(out)
+}
+
+fn has_filter(chains: &[Chain], family: &str) -> bool {
+    let table = format!("{family} filter");
+    chains.iter().any(|chain| chain.table == table)
+}
+
+/// Whether the kernel holds a filter table of the iptables that came before nftables. Who may not
+/// know has to ask.
+fn older(family: &str) -> bool {
+    let path =
+        if family == "ip" { "/proc/net/ip_tables_names" } else { "/proc/net/ip6_tables_names" };
+    match std::fs::read_to_string(path) {
+        Ok(text) => text.lines().any(|line| line.trim() == "filter"),
+        Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 /// iptables' own words for a table replace what nftables shows of it, which hides its extensions.

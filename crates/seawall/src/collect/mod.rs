@@ -44,11 +44,8 @@ pub(crate) fn collect_named(deployment: &Deployment, wanted: &Wanted<'_>) -> Fac
         let firewall = scope.spawn(firewall::firewall);
         let clock = scope.spawn(services::clock);
         let containers = scope.spawn(|| containers::containers(state_dir));
-        let network = scope.spawn(|| {
-            let listeners = sockets::listeners(&processes::Holders::collect());
-            let sshd = services::sshd(&listeners);
-            (listeners, sshd)
-        });
+        let sshd = scope.spawn(services::sshd_settings);
+        let network = scope.spawn(|| sockets::listeners(&processes::Holders::collect()));
         let seen = processes::seen(state_dir, home);
         let (config, broken) = openclaw::config(deployment, &seen.env);
         let workspaces = files::workspaces(config.known(), state_dir, home);
@@ -65,7 +62,9 @@ pub(crate) fn collect_named(deployment: &Deployment, wanted: &Wanted<'_>) -> Fac
         };
         let files = files::files(config.known(), &places);
         let state = state::state(state_dir);
-        let (listeners, sshd) = joined(network, || (Fact::default(), Fact::default()));
+        let listeners = joined(network, Fact::default);
+        let said = joined(sshd, || Some(Err("the look at sshd ended early".into())));
+        let sshd = services::sshd(said, &listeners);
         let playbook = playbook(state_dir, &workspaces);
         Facts {
             now: jiff::Timestamp::now().as_second(),

@@ -8,8 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(super) fn sshd(listeners: &Fact<Vec<Listener>>) -> Fact<Option<Sshd>> {
-    let Some(program) = find("sshd") else { return Fact::Known(None) };
+/// What sshd says of its settings. `None`: none is installed.
+pub(super) fn sshd_settings() -> Option<Result<String, String>> {
+    let program = find("sshd")?;
     let text = match output(&program, &["-T"], Duration::from_secs(3)) {
         Ok(text) => Ok(text),
         // `Match` on what only a connection has: then it has to be told one.
@@ -18,9 +19,17 @@ pub(super) fn sshd(listeners: &Fact<Vec<Listener>>) -> Fact<Option<Sshd>> {
         }
         Err(why) => Err(why),
     };
-    let text = match text {
-        Ok(text) => text,
-        Err(why) => return Fact::unknown(why, "sudo sshd -T"),
+    Some(text)
+}
+
+pub(super) fn sshd(
+    said: Option<Result<String, String>>,
+    listeners: &Fact<Vec<Listener>>,
+) -> Fact<Option<Sshd>> {
+    let text = match said {
+        None => return Fact::Known(None),
+        Some(Ok(text)) => text,
+        Some(Err(why)) => return Fact::unknown(why, "sudo sshd -T"),
     };
     let mut sshd = Sshd::default();
     for line in text.lines() {
@@ -112,6 +121,10 @@ fn service(text: &str, into: &mut BTreeMap<String, String>) {
 pub(super) fn clock() -> Fact<Clock> {
     if Path::new("/run/systemd/timesync/synchronized").exists() {
         return Fact::Known(Clock { synchronised: true });
+    }
+    // It asks systemd, and says so after some time where there is none.
+    if !Path::new("/run/systemd/system").exists() {
+        return Fact::unknown("systemd does not run here", "chronyc tracking");
     }
     let Some(program) = find("timedatectl") else {
         return Fact::unknown("`timedatectl` is not installed", "chronyc tracking");

@@ -92,6 +92,12 @@ pub(crate) fn make(target: &Target, wish: &Wish) -> Result<Plan, String> {
         if let Some(change) = token(&new.value(), target) {
             plan.change(&mut new, change, &wanted);
         }
+        if name == "production" {
+            for change in [log(&new.value(), target), installs(&new.value())].into_iter().flatten()
+            {
+                plan.change(&mut new, change, &wanted);
+            }
+        }
     }
     plan.config = new.value();
     plan.files(&old, &new)?;
@@ -342,6 +348,50 @@ fn token(config: &Value, target: &Target) -> Option<Change> {
         to: Some(Value::String(hex::encode(bytes))),
         why: "the gateway asks for a token and has none; `openclaw gateway auth-token --show` prints it".into(),
         breaks: Some("clients that connected without one".into()),
+        source: "profile".into(),
+    })
+}
+
+/// A log that a restart empties is none: it goes where the state is.
+fn log(config: &Value, target: &Target) -> Option<Change> {
+    let file = config.pointer("/logging/file").and_then(Value::as_str);
+    if file.is_some_and(|file| !file.starts_with("/tmp/") && !file.starts_with("/var/tmp/")) {
+        return None;
+    }
+    let path = target.deployment.state_dir.join("logs/openclaw.log");
+    Some(Change {
+        id: "logging.file".into(),
+        key: ["logging", "file"].map(str::to_owned).to_vec(),
+        to: Some(Value::String(path.to_str()?.to_owned())),
+        why: "`/tmp` is emptied at a restart, and others can read there".into(),
+        breaks: Some("what reads the log at its old place".into()),
+        source: "profile".into(),
+    })
+}
+
+/// Nothing is installed that nobody looked at: this program looks.
+fn installs(config: &Value) -> Option<Change> {
+    let policy = config.pointer("/security/installPolicy");
+    let on = policy.and_then(|policy| policy.get("enabled")) == Some(&Value::Bool(true));
+    if on && policy.is_some_and(|policy| policy.pointer("/exec/command").is_some()) {
+        return None;
+    }
+    let program = std::env::current_exe().ok()?.to_str()?.to_owned();
+    Some(Change {
+        id: "security.installPolicy".into(),
+        key: ["security", "installPolicy"].map(str::to_owned).to_vec(),
+        to: Some(json!({
+            "enabled": true,
+            "exec": {
+                "source": "exec", "command": program, "args": ["skill", "install-policy"],
+                "passEnv": ["HOME"],
+            },
+        })),
+        why: "`seawall skill` looks at each skill and plugin before it is installed".into(),
+        breaks: Some(
+            "installs that are found to be dangerous; all of them, once this program is moved"
+                .into(),
+        ),
         source: "profile".into(),
     })
 }

@@ -309,14 +309,28 @@ pub(crate) fn describe(state: &State) -> String {
     }
 }
 
-/// Forgets old runs that are over. One that still matters (the newest in force, one that is stuck)
-/// is never among them.
+/// Forgets old runs that are over: undone ones, and what a later run in force has covered. One that
+/// can still be undone by itself, waits or is stuck is never among them.
 fn prune(base: &Path) {
     let Ok(all) = Journal::all(base) else { return };
-    let surplus = all.len().saturating_sub(KEPT);
-    for journal in all.into_iter().take(surplus) {
-        if matches!(journal.standing(), Standing::Undone | Standing::InForce) {
-            let _ = journal.forget();
+    let mut surplus = all.len().saturating_sub(KEPT);
+    let in_force = all.iter().filter(|journal| journal.standing() == Standing::InForce).count();
+    let mut spare = in_force.saturating_sub(KEPT / 2);
+    for journal in all {
+        if surplus == 0 {
+            return;
+        }
+        let over = match journal.standing() {
+            Standing::Undone => true,
+            // Half of the room is for these; beyond it the oldest goes.
+            Standing::InForce if spare > 0 => {
+                spare -= 1;
+                true
+            }
+            _ => false,
+        };
+        if over && journal.forget().is_ok() {
+            surplus -= 1;
         }
     }
 }
