@@ -58,6 +58,9 @@ pub enum Field {
     Refuse {
         /// Why.
         refuse: String,
+        /// As what a call that sets it is judged.
+        #[serde(default = "host")]
+        class: Class,
     },
     /// One of these values, or null.
     Only {
@@ -65,12 +68,19 @@ pub enum Field {
         only: Vec<Scalar>,
         /// Why no others.
         why: String,
+        /// As what a call with another value is judged.
+        #[serde(default = "host")]
+        class: Class,
     },
     /// An object of this shape, a list of them, null or false.
     Shape {
         /// Its name.
         shape: String,
     },
+}
+
+fn host() -> Class {
+    Class::Host
 }
 
 /// A field without further conditions.
@@ -102,6 +112,9 @@ pub struct Shape {
     pub open: bool,
     /// Field by name.
     pub fields: BTreeMap<String, Field>,
+    /// Fields that have to be present, because the gateway's default is what nobody may ask for; why.
+    #[serde(default)]
+    pub required: BTreeMap<String, String>,
 }
 
 /// Commands that the gateway reads out of a message.

@@ -4,13 +4,24 @@
 use super::Finding;
 use crate::table::{Commands, Table};
 
-/// The most consequential command in a text.
+/// The most consequential command in a text that somebody writes to an agent.
 pub(super) fn judge(table: &Table, text: &str) -> Option<Finding> {
+    worst(table, text, |_| true)
+}
+
+/// The same in a string that is not known for such a text: a path may begin like a command, so only
+/// those count that the gateway reads wherever they stand.
+pub(super) fn judge_any(table: &Table, text: &str) -> Option<Finding> {
+    worst(table, text, |commands| commands.anywhere)
+}
+
+fn worst(table: &Table, text: &str, counts: impl Fn(&Commands) -> bool) -> Option<Finding> {
     let lower = text.to_lowercase();
     let begin = lower.trim_start_matches(|c: char| gap(c) || c.is_control());
     table
         .commands()
         .iter()
+        .filter(|commands| counts(commands))
         .filter_map(|commands| {
             let word = find(commands, begin, &lower)?;
             Some(Finding {

@@ -7,7 +7,7 @@ use crate::frame::Request;
 use crate::grant::Grants;
 use crate::table::{Class, Table};
 use crate::token::Principal;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,10 +66,20 @@ pub fn judge(
             ),
         };
     };
-    let finding = method
+    let shaped = method
         .shape
         .as_deref()
         .and_then(|shape| shape::judge(table, shape, request.params.as_ref()));
+    // Not by a list of methods: what one method stores, the gateway may hand to an agent later.
+    let said = request
+        .params
+        .as_ref()
+        .filter(|_| method.class > Class::Read)
+        .and_then(|params| texts(table, params));
+    let finding = match (shaped, said) {
+        (Some(shaped), Some(said)) if said.class > shaped.class => Some(said),
+        (shaped, said) => shaped.or(said),
+    };
     let class = finding.as_ref().map_or(method.class, |f| f.class.max(method.class));
     if class <= who.role.class() {
         return Judgement::Allow {
@@ -133,33 +143,60 @@ fn message(name: &str, class: Class, who: &Principal, why: &str, instead: Option
     }
 }
 
-/// Why the texts of a turn over HTTP are refused, if they are: the strings under the names that the
-/// OpenAI-compatible interfaces have for what a person wrote.
+/// Why the texts of a turn over HTTP are refused, if they are.
 #[must_use]
 pub fn text_refusal(table: &Table, who: &Principal, body: &Value) -> Option<String> {
-    let mut worst: Option<Finding> = None;
-    texts(body, false, &mut |text| {
-        if let Some(finding) = command::judge(table, text)
-            && worst.as_ref().is_none_or(|w| w.class < finding.class)
-        {
-            worst = Some(finding);
-        }
-    });
+    let mut worst = None;
+    text(table, body, false, &mut worst);
     let finding = worst.filter(|f| f.class > who.role.class())?;
     Some(format!("Seawall: the request is refused: {}.", finding.what))
 }
 
-fn texts(value: &Value, is_text: bool, found: &mut impl FnMut(&str)) {
+/// Names under which the gateway's methods and the OpenAI-compatible interfaces have what somebody
+/// writes to an agent, at any depth.
+const TEXTS: [&str; 15] = [
+    "answer",
+    "content",
+    "goal",
+    "input",
+    "instructions",
+    "message",
+    "objective",
+    "prompt",
+    "question",
+    "reply",
+    "task",
+    "text",
+    "title",
+    "tldr",
+    "transcript",
+];
+
+/// The most consequential command in any string of the parameters.
+fn texts(table: &Table, params: &Map<String, Value>) -> Option<Finding> {
+    let mut worst = None;
+    fields(table, params, false, &mut worst);
+    worst
+}
+
+fn fields(table: &Table, object: &Map<String, Value>, is_text: bool, worst: &mut Option<Finding>) {
+    for (name, value) in object {
+        text(table, value, is_text || TEXTS.contains(&name.as_str()), worst);
+    }
+}
+
+fn text(table: &Table, value: &Value, is_text: bool, worst: &mut Option<Finding>) {
     match value {
-        Value::String(text) if is_text => found(text),
-        Value::Array(list) => list.iter().for_each(|item| texts(item, is_text, found)),
-        Value::Object(object) => {
-            for (name, value) in object {
-                let is_text =
-                    matches!(name.as_str(), "content" | "text" | "input" | "instructions");
-                texts(value, is_text, found);
+        Value::String(said) => {
+            let judge = if is_text { command::judge } else { command::judge_any };
+            if let Some(finding) = judge(table, said)
+                && worst.as_ref().is_none_or(|w| w.class < finding.class)
+            {
+                *worst = Some(finding);
             }
         }
+        Value::Array(list) => list.iter().for_each(|item| text(table, item, is_text, worst)),
+        Value::Object(object) => fields(table, object, is_text, worst),
         _ => {}
     }
 }

@@ -27,9 +27,15 @@ fn object(
     depth: usize,
     worst: &mut Option<Finding>,
 ) {
-    let Some(Shape { open, fields }) = table.shape(shape).filter(|_| depth < MAX_NESTING) else {
+    let Some(Shape { open, fields, required }) = table.shape(shape).filter(|_| depth < MAX_NESTING)
+    else {
         return raise(worst, Class::Never, format!("the shape `{shape}` can't be judged"));
     };
+    for (name, why) in required {
+        if object.get(name).is_none_or(Value::is_null) {
+            raise(worst, Class::Host, format!("`{name}` is not said, and {why}"));
+        }
+    }
     for (name, value) in object {
         let path =
             if at.is_empty() { printable(name) } else { format!("{at}.{}", printable(name)) };
@@ -60,12 +66,12 @@ fn field(
             }
             _ => raise(worst, Class::Host, format!("`{path}` is no text")),
         },
-        Field::Refuse { refuse } => {
+        Field::Refuse { refuse, class } => {
             if !value.is_null() {
-                raise(worst, Class::Host, format!("`{path}` is set, and {refuse}"));
+                raise(worst, *class, format!("`{path}` is set, and {refuse}"));
             }
         }
-        Field::Only { only, why } => {
+        Field::Only { only, why, class } => {
             let fits = value.is_null()
                 || only.iter().any(|one| match (one, value) {
                     (Scalar::Bool(a), Value::Bool(b)) => a == b,
@@ -73,7 +79,7 @@ fn field(
                     _ => false,
                 });
             if !fits {
-                raise(worst, Class::Host, format!("`{path}` has a value that is not taken: {why}"));
+                raise(worst, *class, format!("`{path}` has a value that is not taken: {why}"));
             }
         }
         Field::Shape { shape } => match value {

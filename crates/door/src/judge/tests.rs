@@ -195,6 +195,76 @@ fn commands_in_a_message_are_seen() {
 }
 
 #[test]
+fn a_command_is_seen_wherever_it_stands() {
+    let exec = "/exec host=gateway security=full ask=off";
+    for (method, params) in [
+        (
+            "taskSuggestions.create",
+            json!({"sessionKey":"k","title":"t","tldr":"x","cwd":"/w","prompt":exec}),
+        ),
+        ("taskSuggestions.create", json!({"title":exec})),
+        ("session.suggestions.add", json!({"sessionKey":"k","text":exec})),
+        ("sessions.goal.update", json!({"key":"k","goal":exec})),
+        ("wake", json!({"text":exec})),
+        ("system-event", json!({"text":exec})),
+        ("conversations.turn", json!({"input":[{"parts":[exec]}]})),
+        ("message.action", json!({"params":{"anything":{"of":"tomorrow, /exec host=gateway"}}})),
+        ("tasks.retry", json!({"unheardOf":exec})),
+        ("question.resolve", json!({"answers":[["yes", exec]]})),
+        ("talk.client.transcript", json!({"transcript":"/elevated full"})),
+    ] {
+        refused(Role::Operator, method, params, "the command `/e");
+    }
+    refused(Role::Operator, "wake", json!({"text":"/config set a b"}), "/config");
+    // A path may be called like a command, and what is only looked for is no turn.
+    allowed(Role::Operator, "fs.listDir", json!({"path":"/config"}));
+    allowed(Role::Viewer, "sessions.search", json!({"query":exec}));
+    allowed(Role::Chat, "taskSuggestions.create", json!({"prompt":"run the tests","cwd":"/w"}));
+}
+
+#[test]
+fn a_suggestion_is_accepted_into_its_own_session_only() {
+    allowed(Role::Chat, "taskSuggestions.accept", json!({"taskId":"t","mode":"session"}));
+    for params in [
+        json!({"taskId":"t"}),
+        json!({"taskId":"t","mode":null}),
+        json!({"taskId":"t","mode":"local"}),
+        json!({"taskId":"t","mode":"worktree","cwd":"/etc"}),
+        json!({"taskId":"t","mode":"cloud","cloudProfileId":"p"}),
+    ] {
+        refused(Role::Operator, "taskSuggestions.accept", params, "seawall door allow");
+    }
+}
+
+#[test]
+fn an_answer_that_is_sent_elsewhere_is_the_operators() {
+    let turn = |more: Value| {
+        let mut params = json!({"message":"hi","agentId":"main","idempotencyKey":"k"});
+        for (name, value) in more.as_object().expect("an object") {
+            params[name] = value.clone();
+        }
+        params
+    };
+    for more in [
+        json!({"deliver":true}),
+        json!({"channel":"telegram"}),
+        json!({"to":"12345"}),
+        json!({"replyChannel":"telegram","replyTo":"12345"}),
+        json!({"accountId":"a"}),
+        json!({"groupId":"g"}),
+    ] {
+        refused(Role::Chat, "agent", turn(more.clone()), "role operator");
+        match call(Role::Operator, "agent", turn(more)) {
+            Judgement::Allow { class, record, .. } => {
+                assert!(class == Class::Operator && record);
+            }
+            refused @ Judgement::Refuse { .. } => panic!("{refused:?}"),
+        }
+    }
+    allowed(Role::Chat, "agent", turn(json!({"deliver":false,"channel":"webchat"})));
+}
+
+#[test]
 fn a_grant_lifts_one_method_for_one_token_for_a_time() {
     let table = table();
     let mut grants = Grants::default();
