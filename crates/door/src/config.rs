@@ -13,9 +13,10 @@ pub struct DoorConfig {
     pub hosts: Vec<String>,
     /// Further pages from which a browser may speak to the door, as `scheme://host[:port]`.
     pub origins: Vec<String>,
-    /// Connections at a time, from 1 to 4096.
+    /// Connections at a time that have shown a token, from 1 to 4096; half of them of one token.
     pub max_connections: usize,
-    /// Connections at a time that have not shown a token yet, from 1 to 1024.
+    /// Connections at a time that have not shown a token yet, from 1 to 1024. Above that the oldest
+    /// one is closed.
     pub max_unauthenticated: usize,
     /// Seconds in which a client has to send its token or its HTTP headers, from 1 to 120.
     pub login_seconds: u64,

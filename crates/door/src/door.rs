@@ -5,6 +5,7 @@ use crate::grant::{Grant, GrantError, Grants};
 use crate::judge::{Judgement, judge};
 use crate::limit::{Limiter, Wrong};
 use crate::origin::Names;
+use crate::place::{Place, Places};
 use crate::record::{self, Recorder, now_ms};
 use crate::routes::Routes;
 use crate::table::{Table, TableError};
@@ -18,7 +19,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -29,6 +30,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Connect: Send + Sync {
     /// A fresh connection.
     fn connect(&self) -> BoxFuture<'_, io::Result<TcpStream>>;
+
+    /// Returns when the gateway may not be used any more: what is open then is cut.
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// A door could not be made.
@@ -60,8 +66,7 @@ pub struct Door {
     pub(crate) record: Recorder,
     pub(crate) table: Table,
     pub(crate) routes: Routes,
-    pub(crate) unauthenticated: Arc<Semaphore>,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
     tokens: watch::Sender<Arc<DoorTokens>>,
     grants: Mutex<Grants>,
     limiter: Mutex<Limiter>,
@@ -77,12 +82,16 @@ const SESSION: &[&str] = &["sessionKey", "key"];
 /// Parameters in which a method carries what somebody says to an agent.
 const SAID: &[&str] = &["message", "text", "prompt", "task"];
 
+/// How often connections that found no place are written down, all of them in one event.
+const TOLD_EVERY: Duration = Duration::from_secs(30);
+
 /// What is known of a connection before anything was read from it.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) source: IpAddr,
     pub(crate) names: Arc<Names>,
     pub(crate) tls: bool,
+    pub(crate) place: Arc<Place>,
 }
 
 /// Why somebody is not let in.
@@ -92,7 +101,7 @@ pub(crate) enum Denied {
     Missing,
     /// It is nobody's.
     Wrong(Wrong),
-    /// Too many were nobody's; none is looked at until then.
+    /// Too many were nobody's; until then none of the wrong ones is counted or written down.
     Wait(u64),
 }
 
@@ -108,8 +117,7 @@ impl Door {
     ) -> Result<Arc<Self>, DoorError> {
         config.check()?;
         Ok(Arc::new(Self {
-            connections: Arc::new(Semaphore::new(config.max_connections)),
-            unauthenticated: Arc::new(Semaphore::new(config.max_unauthenticated)),
+            places: Places::new(config.max_connections, config.max_unauthenticated),
             config,
             connect,
             record: Recorder::new(log),
@@ -198,8 +206,20 @@ impl Door {
         let mut tasks = JoinSet::new();
         let recording = self.record.run();
         tokio::pin!(recording);
+        let mut told = tokio::time::interval(TOLD_EVERY);
         loop {
             let (stream, address) = tokio::select! {
+                // Accepting comes last, or a flood of connections would keep the log of itself waiting.
+                biased;
+                () = &mut recording => continue,
+                _ = told.tick() => {
+                    let count = self.places.turned_away();
+                    if count > 0 {
+                        self.record.note(record::crowded(count));
+                    }
+                    continue;
+                }
+                Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
                 accepted = listener.accept() => match accepted {
                     Ok(accepted) => accepted,
                     // Out of descriptors, or the client left already: neither ends the door.
@@ -209,22 +229,17 @@ impl Door {
                         continue;
                     }
                 },
-                Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
-                () = &mut recording => continue,
             };
-            let Ok(place) = Arc::clone(&self.connections).try_acquire_owned() else {
-                // Closed at once: answering would cost what the limit is there to save.
-                continue;
-            };
+            let source = address.ip().to_canonical();
             let peer = Peer {
-                source: address.ip().to_canonical(),
+                source,
+                place: self.places.enter(source),
                 names: Arc::clone(&names),
                 tls: tls.is_some(),
             };
             let door = Arc::clone(&self);
             let tls = tls.clone();
             tasks.spawn(async move {
-                let _place = place;
                 if stream.set_nodelay(true).is_err() {
                     return;
                 }
@@ -232,9 +247,11 @@ impl Door {
                     None => http1::connection(door, stream, peer).await,
                     Some(tls) => {
                         let limit = Duration::from_secs(door.config.login_seconds);
-                        if let Ok(Ok(stream)) =
-                            tokio::time::timeout(limit, tls.accept(stream)).await
-                        {
+                        let accepted = tokio::select! {
+                            accepted = tokio::time::timeout(limit, tls.accept(stream)) => accepted,
+                            () = peer.place.gone() => return,
+                        };
+                        if let Ok(Ok(stream)) = accepted {
                             http1::connection(door, stream, peer).await;
                         }
                     }
@@ -243,7 +260,7 @@ impl Door {
         }
     }
 
-    /// Who shows this token. A wrong one costs its source a wait.
+    /// Who shows this token. A wrong one costs its source a wait before the next wrong one.
     pub(crate) fn authenticate(
         &self,
         shown: Option<&str>,
@@ -251,18 +268,15 @@ impl Door {
     ) -> Result<Principal, Denied> {
         let now = now_ms();
         let Some(shown) = shown.filter(|s| !s.is_empty()) else { return Err(Denied::Missing) };
+        // The token first: it has 256 bits, so that looking it up gives nothing to who guesses, and
+        // whoever has one must not wait for what others behind the same address do.
+        if let Some(who) = self.tokens.borrow().authenticate(shown, now) {
+            return Ok(who);
+        }
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         match limiter.wait_ms(source, now) {
-            0 => {}
-            wait => return Err(Denied::Wait(wait)),
-        }
-        let tokens = self.tokens.borrow();
-        match tokens.authenticate(shown, now) {
-            Some(who) => {
-                limiter.right(source);
-                Ok(who)
-            }
-            None => Err(Denied::Wrong(limiter.wrong(source, now))),
+            0 => Err(Denied::Wrong(limiter.wrong(source, now))),
+            wait => Err(Denied::Wait(wait)),
         }
     }
 

@@ -26,12 +26,16 @@ const MAX_HEADERS: usize = 64;
 /// Request line and headers together; also the smallest that hyper takes.
 const MAX_HEAD: usize = 32 * 1024;
 
+/// What a client with a token is told for whom there is no place.
+pub(crate) const FULL: &str = "Seawall: too many connections are open, all together or of this token; close some, or raise `max_connections` in the part [door] of Seawall's configuration.";
+
 /// Serves one connection until it ends.
 pub(crate) async fn connection<S>(door: Arc<Door>, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let login = Duration::from_secs(door.config.login_seconds);
+    let place = Arc::clone(&peer.place);
     let service = service_fn(move |request| {
         let door = Arc::clone(&door);
         let peer = peer.clone();
@@ -43,10 +47,12 @@ where
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "a client's connection ended early");
+        .with_upgrades();
+    tokio::select! {
+        served = served => if let Err(error) = served {
+            tracing::debug!(%error, "a client's connection ended early");
+        },
+        () = place.gone() => tracing::debug!("a client without a token made room for another"),
     }
 }
 
@@ -162,7 +168,7 @@ async fn judged(
         origin,
         scopes: who.as_ref().map(|w| w.scopes.as_slice()),
     };
-    upstream::send(&*door.connect, parts.method, &target, &parts.headers, &caller, body)
+    upstream::send(&door.connect, parts.method, &target, &parts.headers, &caller, body)
         .await
         .map_err(|error| {
             tracing::debug!(%error, "the gateway did not answer");
@@ -245,6 +251,9 @@ fn identify(
             who.role.as_str()
         );
         return Err(Refusal::new(StatusCode::FORBIDDEN, message).recorded("HTTP", Some(&who)));
+    }
+    if !peer.place.known(&who.name) {
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, FULL));
     }
     Ok(Some(who))
 }

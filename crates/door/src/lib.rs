@@ -23,6 +23,7 @@ pub mod table;
 pub mod token;
 
 mod http1;
+mod place;
 mod record;
 mod upstream;
 mod ws;

@@ -1,8 +1,8 @@
 //! Slows down whoever guesses tokens.
 //!
 //! Guessing 256 bits is hopeless at any speed; what this bounds is the work and the log that guesses
-//! cost, and it makes an attempt visible. It delays and never locks out: the longest wait is short,
-//! because somebody else behind the same address may be the owner.
+//! cost, and it makes an attempt visible. A right token is never asked to wait: somebody else behind the
+//! same address may be the owner.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -48,7 +48,7 @@ pub struct Wrong {
 }
 
 impl Limiter {
-    /// How long a source still has to wait; 0 when it may try.
+    /// How long a source's wrong tokens are not looked into; 0 when the next one is.
     #[must_use]
     pub fn wait_ms(&self, source: IpAddr, now_ms: u64) -> u64 {
         let entry = match self.sources.get(&key(source)) {
@@ -82,11 +82,6 @@ impl Limiter {
         };
         entry.until_ms = now_ms.saturating_add(wait_ms);
         Wrong { count: entry.wrong, wait_ms }
-    }
-
-    /// Notes a right token.
-    pub fn right(&mut self, source: IpAddr) {
-        self.sources.remove(&key(source));
     }
 }
 
@@ -124,8 +119,8 @@ mod tests {
         assert_eq!(limiter.wait_ms(source, 1_000), 60_000);
         assert_eq!(limiter.wait_ms(source, 61_000), 0);
         assert_eq!(limiter.wait_ms(ip("192.0.2.8"), 1_000), 0);
-        limiter.right(source);
-        assert_eq!(limiter.wrong(source, 2_000), Wrong { count: 1, wait_ms: 0 });
+        let later = 1_000 + FORGET_MS;
+        assert_eq!(limiter.wrong(source, later), Wrong { count: 1, wait_ms: 0 });
     }
 
     #[test]

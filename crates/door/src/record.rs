@@ -145,6 +145,16 @@ pub(crate) fn refused(who: Option<&Principal>, source: IpAddr, what: &str, why: 
     }))
 }
 
+pub(crate) fn crowded(count: u64) -> Event {
+    event(
+        "door.crowded",
+        Severity::Medium,
+        "deny",
+        format!("{count} connection(s) were closed: there was no place for them"),
+    )
+    .detail(json!({ "count": count }))
+}
+
 pub(crate) fn granted(grant: &crate::grant::Grant, by: &str) -> Event {
     event(
         "door.grant",

@@ -10,6 +10,7 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -95,7 +96,7 @@ pub(crate) async fn connect(to: &dyn Connect) -> io::Result<TcpStream> {
 /// Sends one request over a connection of its own: nothing that one request leaves behind can be
 /// read as part of the next.
 pub(crate) async fn send(
-    to: &dyn Connect,
+    to: &Arc<dyn Connect>,
     method: http::Method,
     target: &str,
     from_client: &HeaderMap,
@@ -112,12 +113,17 @@ pub(crate) async fn send(
         }
     }
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    let stream = connect(to).await?;
+    let stream = connect(&**to).await?;
+    let way = Arc::clone(to);
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "the gateway's connection ended early");
+        tokio::select! {
+            ended = connection => if let Err(error) = ended {
+                tracing::debug!(%error, "the gateway's connection ended early");
+            },
+            // An answer that is under way ends where it is, and the client sees that it is cut.
+            () = way.closed() => tracing::debug!("the door closed"),
         }
     });
     let response = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request))

@@ -17,7 +17,7 @@ mod common;
 
 use common::{Client, Lab};
 use futures_util::{SinkExt as _, StreamExt as _};
-use seawall_door::{DoorConfig, Role};
+use seawall_door::{BoxFuture, Connect, DoorConfig, Role};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -254,4 +254,109 @@ async fn a_stranger_can_neither_wait_nor_send_much() {
         ended |= !matches!(message, Ok(Message::Text(_)));
     }
     assert!(ended);
+}
+
+#[tokio::test]
+async fn wrong_tokens_of_others_do_not_keep_the_owner_out() {
+    let lab = Lab::new(ws_gateway().await, DoorConfig::default()).await;
+    for _ in 0..20 {
+        assert!(Client::connect(lab.address, Some("guess"), &[]).await.is_err());
+        assert!(lab.client(Role::Operator).await.is_ok(), "the right token never waits");
+    }
+}
+
+#[tokio::test]
+async fn strangers_do_not_take_the_places_of_those_with_a_token() {
+    let config = DoorConfig { max_connections: 4, max_unauthenticated: 4, ..DoorConfig::default() };
+    let lab = Lab::new(ws_gateway().await, config).await;
+    // Each one shows a sign of life, so that no deadline ends it.
+    let probe = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n", lab.address);
+    let mut strangers = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(lab.address).await.expect("the door listens");
+        stream.write_all(probe.as_bytes()).await.ok();
+        strangers.push(stream);
+        let waiting = Client::open(lab.address, &[]).await;
+        let mut owner = lab.client(Role::Operator).await.expect("the owner comes in");
+        assert!(owner.call("health", json!({})).await.is_ok());
+        drop(waiting);
+    }
+    let mut byte = [0];
+    let first = tokio::time::timeout(Duration::from_secs(10), strangers[0].read(&mut byte));
+    assert!(!matches!(first.await.expect("the oldest made room"), Ok(n) if n > 0));
+}
+
+#[tokio::test]
+async fn websockets_keep_their_place_and_one_token_takes_half_of_them() {
+    let config = DoorConfig { max_connections: 4, ..DoorConfig::default() };
+    let lab = Lab::new(ws_gateway().await, config).await;
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        open.push(lab.client(Role::Viewer).await.expect("a place"));
+    }
+    let error = lab.client(Role::Viewer).await.err().expect("no third place for one token");
+    assert!(error["message"].as_str().is_some_and(|m| m.contains("max_connections")), "{error}");
+    assert!(lab.client(Role::Operator).await.is_ok());
+    drop(open);
+    let back = async {
+        while lab.client(Role::Viewer).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), back).await.expect("the places come back");
+}
+
+/// A way to the gateway that can be closed.
+struct Closing(SocketAddr, tokio::sync::watch::Receiver<bool>);
+
+impl Connect for Closing {
+    fn connect(&self) -> BoxFuture<'_, std::io::Result<TcpStream>> {
+        Box::pin(TcpStream::connect(self.0))
+    }
+
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        let mut closed = self.1.clone();
+        Box::pin(async move {
+            closed.wait_for(|closed| *closed).await.ok();
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_open_ends_when_the_door_closes() {
+    // A gateway that begins an answer and does not end it, for HTTP.
+    let slow = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let slow_at = slow.local_addr().expect("bound");
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = slow.accept().await {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nbegin").await.ok();
+            kept.push(stream);
+        }
+    });
+    for gateway in [ws_gateway().await, slow_at] {
+        let (close, closed) = tokio::sync::watch::channel(false);
+        let lab = Lab::by(Arc::new(Closing(gateway, closed)), DoorConfig::default()).await;
+        if gateway == slow_at {
+            let mut stream = TcpStream::connect(lab.address).await.expect("the door listens");
+            let ask = format!(
+                "GET /control-ui-config.json HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\r\n",
+                lab.address,
+                lab.token(Role::Viewer)
+            );
+            stream.write_all(ask.as_bytes()).await.expect("sent");
+            let mut got = Vec::new();
+            while !got.ends_with(b"begin") {
+                assert_ne!(stream.read_buf(&mut got).await.expect("an answer begins"), 0);
+            }
+            close.send_replace(true);
+            let rest = tokio::time::timeout(Duration::from_secs(10), stream.read_buf(&mut got));
+            assert!(!matches!(rest.await.expect("it is cut"), Ok(n) if n > 0));
+        } else {
+            let mut client = lab.client(Role::Operator).await.expect("let in");
+            assert!(client.call("health", json!({})).await.is_ok());
+            close.send_replace(true);
+            assert!(client.closes().await);
+        }
+    }
 }

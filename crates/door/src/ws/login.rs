@@ -8,6 +8,7 @@
 use super::{Client, GatewayStream, Visitor, gateway_side, refuse};
 use crate::door::{Denied, Door};
 use crate::frame::{Request, refusal};
+use crate::http1::FULL;
 use crate::judge::printable;
 use crate::record;
 use crate::token::Principal;
@@ -100,6 +101,11 @@ pub(super) async fn login(
             return None;
         }
     };
+    if !visitor.peer.place.known(&who.name) {
+        let full = unavailable(&request.id, FULL);
+        refuse(client, Some(full), CloseCode::Again, "too many connections").await;
+        return None;
+    }
     if !matches!(params.get("role"), None | Some(Value::Null))
         && params.get("role") != Some(&json!("operator"))
     {

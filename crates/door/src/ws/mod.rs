@@ -73,9 +73,6 @@ pub(crate) fn upgrade(
     };
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
         .map_err(|_| "Seawall: the WebSocket key is malformed.")?;
-    let Ok(place) = Arc::clone(&door.unauthenticated).try_acquire_owned() else {
-        return Err("Seawall: too many clients are logging in; try again.");
-    };
     let visitor = Visitor {
         peer: peer.clone(),
         host,
@@ -93,7 +90,7 @@ pub(crate) fn upgrade(
             .max_frame_size(Some(frame::MAX_FRAME))
             .accept_unmasked_frames(false);
         let client = WebSocketStream::from_raw_socket(gate, Role::Server, Some(config)).await;
-        serve(&door, client, &visitor, &open, place).await;
+        serve(&door, client, &visitor, &open).await;
     });
     let mut response =
         Response::new(Empty::new().map_err(|never: Infallible| match never {}).boxed());
@@ -105,18 +102,15 @@ pub(crate) fn upgrade(
     Ok(response)
 }
 
-async fn serve(
-    door: &Arc<Door>,
-    mut client: Client,
-    visitor: &Visitor,
-    open: &gate::Opener,
-    place: tokio::sync::OwnedSemaphorePermit,
-) {
+async fn serve(door: &Arc<Door>, mut client: Client, visitor: &Visitor, open: &gate::Opener) {
     // Watched from before the login, so that a token that goes away meanwhile is not missed.
     let tokens = door.token_changes();
-    let Some((who, gateway)) = login::login(door, &mut client, visitor).await else { return };
+    let login = tokio::select! {
+        login = login::login(door, &mut client, visitor) => login,
+        () = visitor.peer.place.gone() => None,
+    };
+    let Some((who, gateway)) = login else { return };
     open.open();
-    drop(place);
     let why = pump::pump(door, client, gateway, &who, visitor.peer.source, tokens).await;
     door.record.note(record::left(&who, visitor.peer.source, why));
 }

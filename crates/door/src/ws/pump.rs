@@ -50,6 +50,7 @@ pub(super) async fn pump(
     let end = tokio::select! {
         end = inbound(door, from_client, &mut to_gateway, answers, who, source, &alive) => end,
         end = outbound(door, from_gateway, &mut to_client, queue, who, tokens, &alive) => end,
+        () = door.connect.closed() => End::new("the door closed; `seawall status` says why", CloseCode::Restart),
     };
     let farewell = async {
         if let Some(frame) = end.client {

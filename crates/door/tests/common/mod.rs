@@ -66,10 +66,13 @@ pub struct Lab {
 
 impl Lab {
     pub async fn new(gateway: SocketAddr, config: DoorConfig) -> Self {
+        Self::by(Arc::new(Plain(gateway)), config).await
+    }
+
+    pub async fn by(way: Arc<dyn Connect>, config: DoorConfig) -> Self {
         let log = Arc::new(Memory::default());
-        let door =
-            Door::new(config, Arc::new(Plain(gateway)), Arc::clone(&log) as Arc<dyn EventLog>)
-                .expect("a usable configuration");
+        let door = Door::new(config, way, Arc::clone(&log) as Arc<dyn EventLog>)
+            .expect("a usable configuration");
         let mut tokens = DoorTokens::new();
         let mut secrets = Vec::new();
         for (n, role) in [Role::Viewer, Role::Chat, Role::Operator].into_iter().enumerate() {
