@@ -48,6 +48,7 @@ const CASES: &[Case] = &[
     ("a call with all its paths named does its ordinary work", verdict::ordinary),
     ("skills are mounted inside of what is narrowed", verdict::mounts_inside),
     ("what a call does beyond its verdict fails and is told", verdict::beyond),
+    ("what Git on the host obeys is held in every layout", verdict::repositories),
     ("what is replaced outside is held again", verdict::replaced),
     ("what is told is bounded", verdict::bounded),
     ("what is looked at goes on", verdict::under_way),

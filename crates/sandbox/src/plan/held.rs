@@ -1,6 +1,7 @@
 //! What of a workspace nobody inside may change, because somebody else acts on it.
 
 use super::PlanError;
+use super::git;
 use super::host::{Host, Kind};
 use super::layout::Grant;
 use crate::spec::{EnsureDir, within};
@@ -83,6 +84,14 @@ pub(super) fn held(
             None => {}
             // A folder of such a name is nobody's, but it can be held, and a run that made it
             // must not keep every later one from starting.
+            Some(Kind::File) if host.names(&format!("{from}/{name}")) > 1 => {
+                return Err(PlanError::path(
+                    "file",
+                    &format!("{from}/{name}"),
+                    "has another name (a hard link), by which it could be changed; give it a file of \
+                     its own: `cp -p FILE FILE.new && mv FILE.new FILE`",
+                ));
+            }
             Some(Kind::File | Kind::Folder) => hold(name),
             Some(_) => {
                 return Err(PlanError::path(
@@ -92,6 +101,14 @@ pub(super) fn held(
                 ));
             }
         }
+    }
+    let (obeyed, missing) = git::obeyed(host, from);
+    for name in obeyed.iter().filter(|name| !how.releases(name)) {
+        hold(name);
+    }
+    for name in missing {
+        hold(&name);
+        ensure.push(EnsureDir { base: from.into(), path: name });
     }
     let folders = SKILLS.iter().chain(if repository { GIT_FOLDERS } else { &[] });
     for name in MEMORY_FOLDERS.iter().filter(|name| how.memory && !how.releases_in(name)) {
@@ -105,4 +122,19 @@ pub(super) fn held(
         hold(name);
     }
     Ok((grants, ensure))
+}
+
+/// Of another folder that is granted writable: what Git obeys in it, should it be a repository.
+pub(super) fn held_repository(host: &dyn Host, from: &str, to: &str) -> Vec<Grant> {
+    if host.kind(&format!("{from}/.git")).is_none() {
+        return Vec::new();
+    }
+    let fixed = GIT_FILES.iter().chain(GIT_FOLDERS).map(|name| (*name).to_owned());
+    let there = fixed.filter(|name| {
+        matches!(host.kind(&format!("{from}/{name}")), Some(Kind::File | Kind::Folder))
+    });
+    there
+        .chain(git::obeyed(host, from).0)
+        .map(|name| Grant::ro(&format!("{from}/{name}")).at(&format!("{to}/{name}")))
+        .collect()
 }

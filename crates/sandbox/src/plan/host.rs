@@ -31,7 +31,22 @@ pub trait Host {
         let _ = (path, most);
         None
     }
+
+    /// By how many names the file at a path is known.
+    fn names(&self, path: &str) -> u64 {
+        let _ = path;
+        1
+    }
+
+    /// The text of a regular file. None when there is none, or it is longer than settings are.
+    fn text(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
+    }
 }
+
+/// Longest text that [`Host::text`] reads of a file: a repository's settings are a few lines.
+const MAX_TEXT: u64 = 256 * 1024;
 
 /// This machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,5 +83,24 @@ impl Host for RealHost {
         }
         names.sort_unstable();
         Some(names)
+    }
+
+    fn names(&self, path: &str) -> u64 {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::symlink_metadata(path).map_or(1, |meta| meta.nlink())
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        use std::io::Read as _;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let flags = flags | rustix::fs::OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()?;
+        let file = std::fs::File::from(fd);
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut text = String::new();
+        let read = file.take(MAX_TEXT + 1).read_to_string(&mut text).ok()?;
+        (u64::try_from(read).ok()? <= MAX_TEXT).then_some(text)
     }
 }

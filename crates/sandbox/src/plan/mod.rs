@@ -2,6 +2,7 @@
 //! that a [`Host`] answers.
 
 mod gateway;
+mod git;
 mod held;
 mod host;
 mod layout;

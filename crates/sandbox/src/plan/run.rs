@@ -1,6 +1,6 @@
 //! The jail of one tool run.
 
-use super::held::{Hold, held};
+use super::held::{Hold, held, held_repository};
 use super::host::{Host, RealHost};
 use super::layout::{Grant, layout};
 use super::narrow::{MOST_HELD, below, narrow};
@@ -243,6 +243,7 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
         }
         if *access == Access::Rw {
             grants.extend(held_of_roots(plan, host, &from, to)?);
+            grants.extend(held_repository(host, &from, to));
         }
         match &plan.only {
             Some(Only { beyond, removes, .. }) if *access == Access::Rw && !beyond.contains(to) => {

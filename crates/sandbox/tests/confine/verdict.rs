@@ -253,3 +253,42 @@ pub(super) fn under_way(world: &World) {
     let (exit, text) = run(&run_plan(&of(world, &dir, script)).unwrap());
     assert_eq!((exit, text.lines().last()), (Exit::Code(0), Some("800")), "{text}");
 }
+
+/// What Git on the host obeys is held in every layout, and so is a file with two names: not at all.
+pub(super) fn repositories(world: &World) {
+    let dir = tree(world, "layouts");
+    std::fs::create_dir_all(dir.join(".git/hooks")).unwrap();
+    std::fs::create_dir_all(dir.join(".husky")).unwrap();
+    for (path, text) in [
+        (".git/config", "[core]\n\thooksPath = .husky\n[include]\n\tpath = ../.gitconfig\n"),
+        (".gitconfig", "[user]\n"),
+        (".husky/pre-commit", "#!/bin/sh\n"),
+    ] {
+        std::fs::write(dir.join(path), text).unwrap();
+    }
+    let script = "for f in .gitconfig .husky/pre-commit .husky/new notes.md; do \
+        (echo evil >> $f) 2>/dev/null && echo wrote $f; done; mv .husky h; mv .gitconfig g; true";
+    let (_, text) = run(&run_plan(&of(world, &dir, script)).unwrap());
+    assert!(text.contains("wrote notes.md") && text.matches("wrote").count() == 1, "{text}");
+    assert!(dir.join(".husky").exists() && dir.join(".gitconfig").exists());
+
+    let worktree = tree(world, "worktree");
+    std::fs::write(worktree.join(".git"), "gitdir: /nowhere\n").unwrap();
+    let script = "echo 'gitdir: .x' > .git; rm .git; mv notes.md .git; true";
+    run(&run_plan(&of(world, &worktree, script)).unwrap());
+    assert_eq!(std::fs::read_to_string(worktree.join(".git")).unwrap(), "gitdir: /nowhere\n");
+    // The same in a folder beyond the workspace.
+    let mut plan = of(world, &world.folder("elsewhere"), "");
+    let path = worktree.to_str().unwrap().to_owned();
+    plan.argv = ["/bin/sh", "-c", &format!("cd {path} && echo x > .git; echo y > made")]
+        .map(str::to_owned)
+        .into();
+    plan.grants = vec![(path, Access::Rw)];
+    run(&run_plan(&plan).unwrap());
+    assert_eq!(std::fs::read_to_string(worktree.join(".git")).unwrap(), "gitdir: /nowhere\n");
+    assert!(worktree.join("made").exists());
+
+    std::fs::hard_link(dir.join("SOUL.md"), dir.join("copy")).unwrap();
+    let error = run_plan(&of(world, &dir, "true")).unwrap_err().to_string();
+    assert!(error.contains("SOUL.md") && error.contains("another name"), "{error}");
+}

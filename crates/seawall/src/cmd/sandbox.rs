@@ -170,6 +170,7 @@ fn plan(grants: &Grants) -> Result<JailSpec, String> {
             ..Limits::default()
         },
         report: grants.report,
+        hold_memory: true,
         slot: std::process::id(),
         home: std::env::var("HOME").unwrap_or_default(),
         ..RunPlan::default()
@@ -300,20 +301,23 @@ fn quoted(argument: &str) -> String {
     if plain {
         argument.to_owned()
     } else if argument.chars().any(char::is_control) {
-        let mut text = String::from("$'");
+        // In a form that every POSIX shell reads the same; `$'…'` is not one.
+        let mut text = String::from("\"$(printf '");
         for c in argument.chars() {
             match c {
-                '\'' | '\\' => text.extend(['\\', c]),
+                '\'' => text.push_str("'\\''"),
+                '\\' => text.push_str("\\\\"),
+                '%' => text.push_str("%%"),
                 c if c.is_control() => {
                     let mut bytes = [0u8; 4];
                     for b in c.encode_utf8(&mut bytes).bytes() {
-                        text.push_str(&format!("\\x{b:02x}"));
+                        text.push_str(&format!("\\{b:03o}"));
                     }
                 }
                 c => text.push(c),
             }
         }
-        text.push('\'');
+        text.push_str("')\"");
         text
     } else {
         format!("'{}'", argument.replace('\'', "'\\''"))
