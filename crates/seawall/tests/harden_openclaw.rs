@@ -74,7 +74,7 @@ fn the_guides_own_configuration_becomes_one_that_openclaw_takes() {
 
 /// Who closes what a hardened configuration leaves open: the beginning of a finding's id, and whose
 /// it is. Nothing here is left to `seawall harden apply`.
-const LEFT: [(&str, &str); 22] = [
+const LEFT: [(&str, &str); 21] = [
     ("host.", "the machine: `seawall harden host`, or whoever runs it"),
     ("ssh.", "`seawall harden host sshd`"),
     ("unit.", "`seawall harden host systemd`"),
@@ -86,7 +86,6 @@ const LEFT: [(&str, &str); 22] = [
     ("egress.", "`seawall up`, or `seawall harden host nftables --gateway-uid`"),
     ("monitoring.guard", "`seawall up`"),
     ("logging.siem", "whoever collects logs"),
-    ("logging.level", "`low`, where the state itself lies in a temporary folder, as here"),
     ("incident.playbook", "a person writes it"),
     ("install.", "an update of OpenClaw, of Seawall's data, or of its folder's mode"),
     ("channels.multi-user", "a person decides who shares a gateway"),

@@ -30,7 +30,9 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
         out.hit("logging.audit.enabled", "OpenClaw's own ledger is off").fix(Fix::safe("switch it on").set("logging.audit.enabled", true));
     }
     let file = config.str("logging.file");
-    if file.is_none_or(|file| file.starts_with("/tmp/") || file.starts_with("/var/tmp/")) {
+    // Beside the state it lasts as long as the state, wherever that is.
+    let kept = |file: &str| std::path::Path::new(file).starts_with(&facts.place.state_dir) && !facts.place.state_dir.as_os_str().is_empty();
+    if file.is_none_or(|file| (file.starts_with("/tmp/") || file.starts_with("/var/tmp/")) && !kept(file)) {
         out.hit("logging.file", format!("`{}` is cleared at a restart", file.unwrap_or("/tmp/openclaw/..."))).severity(Level::Low)
             .fix(Fix::safe("keep the log in the state folder").set("logging.file", facts.place.state_dir.join("logs/openclaw.log").display().to_string()));
     }
@@ -49,7 +51,11 @@ mod tests {
             assert!(!check(&CHECK, &given::config(bad.clone())).is_empty(), "{bad}");
         }
         let good = json!({"logging":{"level":"debug","file":"/s/l"}});
-assert_eq!(check(&CHECK, &given::config(good)), vec![]);
+        assert_eq!(check(&CHECK, &given::config(good)), vec![]);
+        let mut beside = given::config(json!({"logging":{"level":"debug","file":"/tmp/x/s/l"}}));
+        assert_eq!(check(&CHECK, &beside).len(), 1);
+        beside.place.state_dir = "/tmp/x/s".into();
+        assert_eq!(check(&CHECK, &beside), vec![]);
     }
 
 }

@@ -9,11 +9,10 @@
 //! ```
 
 use super::load;
-use crate::harden::target::Files;
+use crate::harden::target::documents;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use seawall_audit::harden::doc::Documents;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -197,7 +196,7 @@ fn configurations_are_read_as_openclaw_reads_them() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let (mut values, mut refused, mut wrong) = (0, 0, Vec::new());
+    let (mut values, mut refused, mut shy, mut wrong) = (0, 0, 0, Vec::new());
     for line in said.lines().filter(|line| line.starts_with('{')) {
         let theirs: Value = serde_json::from_str(line).unwrap();
         let name = theirs["name"].as_str().unwrap();
@@ -222,13 +221,15 @@ fn configurations_are_read_as_openclaw_reads_them() {
                 wrong.push(format!("{name} {who}: {}\n  OpenClaw {line}\n  here {ours:?}", text()));
             }
         };
-        let roots = vec![root.join(name)];
         compare("load", load(&path, &[]).map(|l| l.value).map_err(|e| e.to_string()));
-        compare(
-            "documents",
-            Documents::load(&path, &Files { roots }).map(|d| d.value()).map_err(|e| e.to_string()),
-        );
+        // What edits may refuse more: a key that stands twice is not for it to choose from.
+        match documents(&path, &[]) {
+            Ok(documents) => compare("documents", Ok(documents.value())),
+            Err(_) => shy += usize::from(expected.is_some()),
+        }
     }
+    println!("{shy} that OpenClaw takes are not edited");
+    assert!(shy < CASES / 5, "{shy}");
     println!("{values} with a value, {refused} refused");
     assert_eq!(values + refused, CASES, "{}", String::from_utf8_lossy(&output.stderr));
     assert!(values > CASES / 4 && refused > CASES / 8, "{values} {refused}");

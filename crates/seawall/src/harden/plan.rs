@@ -355,7 +355,11 @@ fn token(config: &Value, target: &Target) -> Option<Change> {
 /// A log that a restart empties is none: it goes where the state is.
 fn log(config: &Value, target: &Target) -> Option<Change> {
     let file = config.pointer("/logging/file").and_then(Value::as_str);
-    if file.is_some_and(|file| !file.starts_with("/tmp/") && !file.starts_with("/var/tmp/")) {
+    let temporary = |file: &str| {
+        (file.starts_with("/tmp/") || file.starts_with("/var/tmp/"))
+            && !Path::new(file).starts_with(&target.deployment.state_dir)
+    };
+    if file.is_some_and(|file| !temporary(file)) {
         return None;
     }
     let path = target.deployment.state_dir.join("logs/openclaw.log");

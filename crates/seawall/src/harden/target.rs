@@ -1,7 +1,7 @@
 //! The deployment that is hardened: its files, and what its own OpenClaw says about them.
 
 use crate::asked::{self, About, Question};
-use crate::deploy::{Deployment, Runtime, Wanted, read_text};
+use crate::deploy::{Deployment, Runtime, Wanted, load, read_text};
 use seawall_audit::harden::doc::{Documents, Resolve};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,15 +53,7 @@ impl Choice {
 impl Target {
     /// The configuration's documents.
     pub(crate) fn documents(&self) -> Result<Documents, String> {
-        let roots = self
-            .deployment
-            .config_path
-            .parent()
-            .map(Path::to_owned)
-            .into_iter()
-            .chain(self.deployment.include_roots.iter().cloned())
-            .collect();
-        Documents::load(&self.deployment.config_path, &Files { roots }).map_err(|e| e.to_string())
+        documents(&self.deployment.config_path, &self.deployment.include_roots)
     }
 
     /// The installed OpenClaw.
@@ -121,9 +113,24 @@ impl Target {
     }
 }
 
-/// Files on the disk, of these folders only.
-pub(crate) struct Files {
-    pub(crate) roots: Vec<PathBuf>,
+/// Documents that can be edited, of a configuration that is one: what OpenClaw would refuse, and what
+/// the two readers here do not take for the same, is not edited.
+pub(crate) fn documents(config: &Path, roots: &[PathBuf]) -> Result<Documents, String> {
+    let folders = config.parent().map(Path::to_owned).into_iter().chain(roots.iter().cloned());
+    let files = Files { roots: folders.collect() };
+    let documents = Documents::load(config, &files).map_err(|e| e.to_string())?;
+    let loaded = load(config, roots).map_err(|e| e.to_string())?;
+    if loaded.value == documents.value() {
+        return Ok(documents);
+    }
+    Err(format!(
+        "`{}` can be read in two ways: a key stands twice, or an include is odd; write it plainly first",
+        config.display()
+    ))
+}
+
+struct Files {
+    roots: Vec<PathBuf>,
 }
 
 impl Resolve for Files {
