@@ -681,12 +681,12 @@ pub fn commit(
     // A program that cannot be seen through may have read everything in the workspace, and may
     // have written it to any other file there.
     if opaque && let Some(label) = state.file_label(&workspace) {
-        state.forgotten = Some(match &state.forgotten {
-            Some(old) => old.join(&label),
-            None => label.clone(),
-        });
+        if !state.followed {
+            state.forget(&label);
+        }
         read = Some(read.map_or_else(|| label.clone(), |r: Label| r.join(&label)));
     }
+    state.followed = false;
     // What the model writes holds what the session has seen.
     let written = match (&state.label, &read) {
         (Some(a), Some(b)) => Some(a.join(b)),

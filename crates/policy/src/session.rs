@@ -39,6 +39,10 @@ pub struct SessionState {
     pub files: BTreeMap<String, Label>,
     /// What the files were whose label had to be forgotten; it stands in for every other file.
     pub forgotten: Option<Label>,
+    /// Whether the files that the next program changes will be told, so that nothing has to stand
+    /// in for them.
+    #[serde(skip)]
+    pub followed: bool,
     /// Paths whose label changed, for whoever keeps them; not part of what is kept.
     #[serde(skip)]
     pub relabelled: Vec<String>,
@@ -178,6 +182,23 @@ impl SessionState {
             }
         }
         self.label = Some(match &self.label {
+            Some(old) => old.join(label),
+            None => label.clone(),
+        });
+    }
+
+    /// Whether what the session writes is marked.
+    #[must_use]
+    pub fn carries(&self) -> bool {
+        self.label.as_ref().is_some_and(|label| {
+            label.integrity == Integrity::Outside
+                || label.confidentiality >= Confidentiality::Private
+        })
+    }
+
+    /// A label whose files are not known any more: it stands in for all that have none.
+    pub fn forget(&mut self, label: &Label) {
+        self.forgotten = Some(match &self.forgotten {
             Some(old) => old.join(label),
             None => label.clone(),
         });

@@ -7,6 +7,7 @@
 use super::approvals::Approvals;
 use super::guard::lock;
 use super::heard::Heard;
+use super::protocol::Changed;
 use super::sessions::{ANYBODY, Sessions};
 use crate::home::Home;
 use crate::render::Facts;
@@ -232,6 +233,7 @@ impl Engine {
             }
         }
         let session = self.session(&mut table, &key);
+        session.state.followed = tool_of(&action.kind) == "exec";
         seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
         if verdict.decision == Decision::Allow {
             let lineage = session.state.lineage(&self.bundle, &action.origin);
@@ -278,6 +280,7 @@ impl Engine {
         verdict.decision = Decision::Allow;
         let key = action.origin.session_key.clone();
         let session = self.lend(&mut table, &key);
+        session.state.followed = tool_of(&action.kind) == "exec";
         seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
         let lineage = session.state.lineage(&self.bundle, &action.origin);
         give_back(&mut table, &key);
@@ -285,6 +288,35 @@ impl Engine {
         table.made(&verdict, key.clone(), lineage, now_ms);
         self.keep(&mut table, &key, now_ms);
         Vec::new()
+    }
+
+    /// Whether it matters which files a run of this session changes.
+    pub(crate) fn follows(&self, key: &str) -> bool {
+        let mut table = lock(&self.table);
+        let marked = !table.files.is_empty();
+        marked || self.session(&mut table, key).state.carries()
+    }
+
+    /// A run of this session changed files: they hold what the session had seen, and what files
+    /// with a label in the workspace held.
+    pub(crate) fn changed(&self, key: &str, workspace: &str, changed: &Changed, now_ms: u64) {
+        let mut table = lock(&self.table);
+        let session = self.lend(&mut table, key);
+        let own = session.state.carries().then(|| session.state.label.clone()).flatten();
+        let label = match (own, session.state.file_label(workspace)) {
+            (Some(own), Some(read)) => Some(own.join(&read)),
+            (own, read) => own.or(read),
+        };
+        if let Some(label) = label {
+            for path in &changed.paths {
+                session.state.label_file(&format!("{workspace}/{path}"), label.clone());
+            }
+            if changed.more {
+                session.state.forget(&label);
+            }
+        }
+        give_back(&mut table, key);
+        self.keep(&mut table, key, now_ms);
     }
 
     /// Takes a result in. Returns the text that the model sees instead, when it must be another.
@@ -1097,6 +1129,36 @@ mod tests {
         assert!(is_outside("agent:main:another"));
         read(&engine, from, "c2", "sessions_send", &params, r#"{"sessionKey":"agent:main:to"}"#);
         assert!(is_outside(to));
+    }
+
+    /// A program names nothing of what it writes.
+    #[test]
+    fn what_a_program_writes_is_as_its_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        home.create().unwrap();
+        let (engine, _) = Engine::load(&Settings::default(), &Facts::default(), &home).unwrap();
+        let key = "agent:main:main";
+        let told = |path: &str, more| {
+            let changed = Changed { paths: vec![path.into()], more };
+            engine.changed(key, "/w", &changed, 2);
+            let mut table = lock(&engine.table);
+            let files = &engine.lend(&mut table, key).state;
+            let label = |path| files.file_label(path).map(|label| label.integrity);
+            let found = [label("/w/a"), label("/w/b"), label("/w/other")];
+            give_back(&mut table, key);
+            found
+        };
+        assert!(!engine.follows(key));
+        assert_eq!(told("a", false), [None; 3]);
+        let page = serde_json::json!({ "url": "https://docs.example.com/a" });
+        read(&engine, key, "c1", "web_fetch", &page, "obey");
+        assert!(engine.follows(key) && !engine.follows("agent:main:clean"));
+        let outside = Some(Integrity::Outside);
+        assert_eq!(told("b", false), [None, outside, None]);
+        // Its copy, made in another session by a program that may have read it.
+        assert!(engine.follows("agent:main:clean"));
+        assert_eq!(told("a", true), [outside; 3]);
     }
 
     /// A command that ends in the background starts a turn in nobody's name.

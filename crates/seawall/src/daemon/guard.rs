@@ -388,11 +388,14 @@ fn granted(action: &Action, verdict: &seawall_model::Verdict, engine: &Engine) -
         }
     }
     // Beyond that many paths the folders are granted as they are: each path costs mounts.
+    let write = needs.opaque || needs.workspace == Some(Access::Rw);
     let few = needs.changes.len().saturating_add(beyond.len()) <= MAX_CHANGES;
+    let exact = few && !needs.opaque && !needs.whole;
     Granted {
         call_id: action.call_id.clone(),
-        write: needs.opaque || needs.workspace == Some(Access::Rw),
-        exact: few && !needs.opaque && !needs.whole,
+        write,
+        exact,
+        follow: write && !exact && engine.follows(&action.origin.session_key),
         network: needs.opaque || needs.network,
         changes: needs.changes.into_iter().take(MAX_CHANGES).collect(),
         removes: needs.removes,

@@ -127,6 +127,9 @@ pub(crate) async fn run(home: Home, control: OwnedFd, missing: Vec<String>) -> R
                         control.send(&FromGuard::Redeemed { id, order }, &[]).await.map_err(|e| e.to_string())?;
                     }
                     ToGuard::RunStarted { run, session_key } => planes.run_started(&run, &session_key, fds),
+                    ToGuard::RunChanged { session_key, workspace, changed } => {
+                        guard.engine.changed(&session_key, &workspace, &changed, now_ms());
+                    }
                     ToGuard::RunEnded { run, code, note } => {
                         planes.run_ended(&run);
                         let mut event = Event::new(now_ms(), Plane::Kernel, "run.ended", format!("run ended with {code}"))

@@ -36,6 +36,15 @@ pub(crate) enum ToGuard {
         /// From the order.
         session_key: String,
     },
+    /// A run that was followed has changed files.
+    RunChanged {
+        /// From the order.
+        session_key: String,
+        /// The workspace, as the configuration names it.
+        workspace: String,
+        /// What.
+        changed: Changed,
+    },
     /// A run ended.
     RunEnded {
         /// From the order.
@@ -132,6 +141,15 @@ pub(crate) struct RunOrder {
     pub(crate) granted: Option<Granted>,
 }
 
+/// What a run changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Changed {
+    /// Files, and folders with all that is in them, below the workspace.
+    pub(crate) paths: Vec<String>,
+    /// Whether there is more than could be told: anything may have changed.
+    pub(crate) more: bool,
+}
+
 /// What the verdict on a call lets its run do with files. The kernel refuses the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Granted {
@@ -156,6 +174,9 @@ pub(crate) struct Granted {
     /// Whether anything is requested from the network, or may be for all that is known.
     #[serde(default)]
     pub(crate) network: bool,
+    /// Whether what it changes is looked for when it has ended.
+    #[serde(default)]
+    pub(crate) follow: bool,
     /// Folders beyond it that the operator opened (`policy.read_folders`, `policy.write_folders`)
     /// and the verdict names something in, and whether it is written.
     pub(crate) folders: BTreeMap<String, bool>,

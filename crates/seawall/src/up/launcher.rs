@@ -3,9 +3,9 @@
 //! What is started comes from the guard's order and the operator's configuration alone.
 
 use super::runplan::{RunContext, plan};
-use super::{Prepared, appeared};
+use super::{Prepared, appeared, changed};
 use crate::clock::now_ms;
-use crate::daemon::protocol::{Claim, RunOrder};
+use crate::daemon::protocol::{Changed, Claim, RunOrder};
 use seawall_model::{Event, Plane, Severity};
 use seawall_sandbox::launch::{Launcher, Tickets};
 use seawall_sandbox::{Exit, Jail, JailSpec, Refusal};
@@ -35,6 +35,8 @@ pub(super) enum News {
     Started { run: String, session_key: String, listener: OwnedFd },
     /// The kernel refused a run something.
     Refused(Event),
+    /// A run that was followed has changed files.
+    Changed { session_key: String, workspace: String, changed: Changed },
     /// A run ended.
     Ended { run: String, code: i32, note: Option<String> },
 }
@@ -73,6 +75,8 @@ struct Run {
     session_key: String,
     call_id: Option<String>,
     watched: Option<appeared::Watched>,
+    /// Its workspace, as the configuration names it, and how that was.
+    before: Option<(String, changed::Before)>,
 }
 
 impl Orders {
@@ -123,10 +127,11 @@ impl Tickets for Orders {
         // What has to be there is made before the plan looks for it.
         let context = self.runs.context();
         let planned = context.resolved(&mut order).and_then(|()| {
+            let before = changed::before(&order)?;
             let watched = self.watch.begin(&order, context.workspaces())?;
             let slot = self.slots.fetch_add(1, Ordering::Relaxed);
             match plan(&context, &order, slot) {
-                Ok(spec) => Ok((spec, watched)),
+                Ok(spec) => Ok((spec, watched, before)),
                 Err(why) => {
                     let said = watched.and_then(|watched| self.watch.end(watched, &order.run));
                     Err(said.map_or(why.clone(), |said| format!("{why}; {said}")))
@@ -134,9 +139,16 @@ impl Tickets for Orders {
             }
         });
         match planned {
-            Ok((spec, watched)) => {
-                let call_id = order.granted.map(|granted| granted.call_id);
-                let run = Run { id: order.run, session_key: order.session_key, call_id, watched };
+            Ok((spec, watched, before)) => {
+                let (call_id, workspace) =
+                    order.granted.map(|granted| (granted.call_id, granted.workspace)).unzip();
+                let run = Run {
+                    id: order.run,
+                    session_key: order.session_key,
+                    call_id,
+                    watched,
+                    before: workspace.zip(before),
+                };
                 self.running().entry(shown.to_owned()).or_default().push(run);
                 Ok(spec)
             }
@@ -185,6 +197,10 @@ impl Tickets for Orders {
 
     fn ended(&self, shown: &str, outcome: Result<Exit, String>) {
         let Some(run) = self.take(shown) else { return };
+        if let Some((workspace, before)) = run.before {
+            let (session_key, changed) = (run.session_key, before.after());
+            let _ = self.news.send(News::Changed { session_key, workspace, changed });
+        }
         let (code, mut note) = match outcome {
             Ok(exit) => {
                 let note = match exit {

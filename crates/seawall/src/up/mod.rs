@@ -7,6 +7,7 @@
 mod allowed;
 mod apart;
 mod appeared;
+mod changed;
 mod control;
 mod gateway;
 mod guard;
@@ -206,6 +207,9 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
             Some(news) = heard.recv() => match news {
                 launcher::News::Started { run, session_key, listener } => guard.run_started(run, session_key, listener).await,
                 launcher::News::Refused(event) => guard.tell(&ToGuard::Note(event)).await,
+                launcher::News::Changed { session_key, workspace, changed } => {
+                    guard.tell(&ToGuard::RunChanged { session_key, workspace, changed }).await;
+                }
                 launcher::News::Ended { run, code, note } => guard.tell(&ToGuard::RunEnded { run, code, note }).await,
             },
             Some((next, verdict, reply)) = to_install.recv() => {
