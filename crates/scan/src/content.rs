@@ -229,6 +229,7 @@ concepts! {
     ImperativeHard = "imperative-hard", Negation = "negation", AttackTalk = "attack-talk",
     SecurityPurpose = "security-purpose", AskSecret = "ask-secret", Disguise = "disguise",
     PurposeSend = "purpose-send", Money = "money", Integrity = "integrity",
+    Plant = "plant", Erase = "erase", Show = "show",
 }
 
 /// A set of concepts.

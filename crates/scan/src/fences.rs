@@ -52,6 +52,43 @@ pub(crate) fn fences<'a>(
                 sample,
             }
             .judge(flow);
+            // Whoever is told to run a fence runs its commands, whatever its label says.
+            if let Some(commands) = named.filter(|l| *l != code::Language::Shell).and_then(|_| {
+                let commands = commands_in(&block.text);
+                (!commands.trim().is_empty()).then_some(commands)
+            }) {
+                shell.offset = block.line.saturating_sub(1);
+                shell.refill(1_000, commands.len());
+                code::analyse(&mut shell, code::Language::Shell, &commands);
+                Judge {
+                    content,
+                    purpose,
+                    findings,
+                    capabilities,
+                    file: path,
+                    place: Place::Document,
+                    sample,
+                }
+                .judge(&mut shell);
+            }
+        } else if !matches!(block.kind, Kind::Code | Kind::Table)
+            && block.text.contains("://")
+            && !commands_in(&block.text).trim().is_empty()
+        {
+            let commands = commands_in(&block.text);
+            shell.offset = block.line.saturating_sub(1);
+            shell.refill(1_000, commands.len());
+            code::analyse(&mut shell, code::Language::Shell, &commands);
+            Judge {
+                content,
+                purpose,
+                findings,
+                capabilities,
+                file: path,
+                place: Place::Document,
+                sample,
+            }
+            .judge(&mut shell);
         } else if block.text.contains('`') {
             // A table of a security tool lists what it looks for.
             let sample = sample || block.kind == Kind::Table && purpose.security();
@@ -78,6 +115,22 @@ pub(crate) fn fences<'a>(
             }
         }
     }
+}
+
+/// Lines that are commands to fetch something and nothing else can be, at their places: the other
+/// lines are empty.
+fn commands_in(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let trimmed = line.trim_start().trim_start_matches("$ ");
+        let (word, rest) = trimmed.split_once(' ').unwrap_or((trimmed, ""));
+        let fetches = matches!(word, "curl" | "wget" | "iwr" | "irm" | "sudo" | "bash" | "sh");
+        if fetches && rest.contains("://") && !rest.starts_with(['=', '(', ':']) {
+            out.push_str(trimmed);
+        }
+        out.push('\n');
+    }
+    out
 }
 
 const COMMANDS: &[&str] = &[
@@ -153,8 +206,13 @@ fn starts_command(word: &str) -> bool {
 /// The language of a fence that does not say, or says something else: its label is the author's.
 fn guess(text: &str) -> Option<code::Language> {
     let shell = text.lines().take(40).any(|line| {
-        let line = line.trim_start().trim_start_matches("$ ");
+        // Marks inside a word change how it looks and not what it runs.
+        let plain: String = line.chars().filter(|c| !matches!(c, '\'' | '"' | '\\')).collect();
+        let line = plain.trim_start().trim_start_matches("$ ");
         line.split_whitespace().next().is_some_and(starts_command)
+            || ["| sh", "| bash", "|sh", "|bash", "$(", "<(", "chmod +x", "| sudo"]
+                .iter()
+                .any(|sign| line.contains(sign))
     });
     if shell {
         return Some(code::Language::Shell);

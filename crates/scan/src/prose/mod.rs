@@ -186,14 +186,18 @@ impl<'a> Prose<'a, '_> {
         sample: bool,
     ) {
         if !together.all(&[C::Send, C::Sensitive])
-            || !together.any(&[C::Recurring, C::Conceal])
+            || !together.any(&[C::Recurring, C::Conceal, C::ImperativeHard])
             || together.has(C::AttackTalk)
             || self.purpose.has(C::PurposeSend)
         {
             return;
         }
-        let recipient =
-            links.iter().find(|u| trust(self.content, self.purpose, u) >= Trust::Stranger);
+        let pressed = together.any(&[C::Recurring, C::Conceal]);
+        let recipient = links.iter().find(|u| {
+            let trust = trust(self.content, self.purpose, u);
+            let fictive = trust == Trust::Nobody && crate::judge::fictive(u);
+            if pressed { trust >= Trust::Stranger || fictive } else { fictive }
+        });
         if let Some(url) = recipient {
             let line = block.line + lines.at(url.at) - 1;
             let host = url.host.clone();

@@ -54,6 +54,11 @@ impl Prose<'_, '_> {
             } else {
                 Level::Low
             };
+            let severity = if severity == Level::Low && window.all(&[C::Send, C::Sensitive]) {
+                Level::Medium
+            } else {
+                severity
+            };
             let severity = if severity == Level::Medium
                 && (c.any(&[C::Send, C::Money, C::Integrity])
                     || (block.concepts.has(C::Send) && block.concepts.has(C::Sensitive))
@@ -112,7 +117,8 @@ impl Prose<'_, '_> {
             && recipient
             && !negated
             && near.any(&[C::Recurring])
-            && !self.purpose.has(C::PurposeSend)
+            && (!self.purpose.has(C::PurposeSend)
+                || (c.any(&[C::Recurring, C::Plant]) && c.any(&[C::ImperativeHard, C::Recurring])))
         {
             self.report(
                 "extra-step",
@@ -204,6 +210,7 @@ impl Prose<'_, '_> {
                 format!("asks for a password or key: “{shown}”"),
             );
         }
+        self.plants(sentence, c, block, window, line, sample);
         if c.has(C::Integrity) && c.any(&[C::Conceal]) {
             self.report(
                 "output-tamper",
@@ -228,6 +235,79 @@ impl Prose<'_, '_> {
             );
         }
     }
+}
+
+impl Prose<'_, '_> {
+    /// What it has the agent build into other people's work, or do to it, each time.
+    fn plants(
+        &mut self,
+        sentence: &str,
+        c: Concepts,
+        block: &Block,
+        window: Concepts,
+        line: u32,
+        sample: bool,
+    ) {
+        if c.has(C::Negation) || c.has(C::AttackTalk) || negated_before(sentence) {
+            return;
+        }
+        let shown = clip(sentence, 90);
+        let demanded = c.any(&[C::ImperativeHard, C::Recurring, C::Write, C::Necessity])
+            || begins_with_order(sentence);
+        if c.has(C::Plant) && demanded && !self.purpose.security() {
+            self.report(
+                "plant-access",
+                Level::Medium,
+                sample,
+                line,
+                format!("has the agent build in a way for somebody else: “{shown}”"),
+            );
+        }
+        // Tidying up is what some skills are for.
+        let tidy =
+            self.purpose.about(&topics(&["clean", "tidy", "delet", "remov", "cache", "disk"]));
+        if c.has(C::Erase)
+            && (c.has(C::Recurring) || window.has(C::Recurring) && c.has(C::ImperativeHard))
+            && ["file", "original", "version", "document", "backup", "folder", "director"]
+                .iter()
+                .any(|what| block.folded.contains(what) && sentence.to_lowercase().contains(what))
+            && !tidy
+        {
+            self.report(
+                "standing-delete",
+                Level::Medium,
+                sample,
+                line,
+                format!("has the agent delete the user's files each time: “{shown}”"),
+            );
+        }
+        if c.has(C::Show) && c.any(&[C::Recurring, C::ImperativeHard]) && names_secret(sentence) {
+            self.report(
+                "secret-shown",
+                Level::Medium,
+                sample,
+                line,
+                format!("has the agent write a secret where others read it: “{shown}”"),
+            );
+        }
+    }
+}
+
+/// `Add …`, `Include …`: an order to whoever reads.
+fn begins_with_order(sentence: &str) -> bool {
+    let lower = sentence.trim_start_matches(|c: char| !c.is_alphabetic()).to_ascii_lowercase();
+    ["add ", "include ", "insert ", "create ", "embed ", "build ", "put ", "when "]
+        .iter()
+        .any(|word| lower.starts_with(word))
+}
+
+/// The name of an environment variable that holds a secret.
+fn names_secret(sentence: &str) -> bool {
+    sentence.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| {
+        word.contains('_')
+            && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            && ["_TOKEN", "_KEY", "_SECRET", "_PASSWORD"].iter().any(|end| word.ends_with(end))
+    })
 }
 
 /// `never`, `do not` … stand before the demand itself.

@@ -356,6 +356,8 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             if all.contains("777 /") && all.ends_with(" /")
                 || first.contains("+s")
                 || first.starts_with("4755")
+                || texts.iter().any(|t| matches!(*t, "777" | "0777" | "a+rwx" | "ugo+rwx"))
+                    && texts.last().is_some_and(|t| wide(t))
             {
                 flow.emit(line, Act::Weaken { how: format!("{program} {all}") });
             }
@@ -377,6 +379,12 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
         "csrutil" if all.contains("disable") => weaken(flow, line, program, &all),
         "setenforce" if first == "0" => weaken(flow, line, program, &all),
         "ufw" if first == "disable" => weaken(flow, line, program, &all),
+        "iptables" | "ip6tables"
+            if texts.contains(&"nat")
+                && texts.iter().any(|t| matches!(*t, "REDIRECT" | "DNAT")) =>
+        {
+            weaken(flow, line, program, &all)
+        }
         "iptables" | "nft" if matches!(first, "-F" | "flush") => weaken(flow, line, program, &all),
         "systemctl" | "service" => {
             let security = [
@@ -577,6 +585,15 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             out
         }
     }
+}
+
+/// A folder that holds more than the skill: where it is run, above, a home.
+fn wide(path: &str) -> bool {
+    let path = path.trim_end_matches(['*', '/']);
+    matches!(
+        path,
+        "" | "." | ".." | "~" | "$HOME" | "/home" | "/root" | "/etc" | "/usr" | "/var" | "/opt"
+    )
 }
 
 fn weaken(flow: &mut Flow<'_>, line: u32, program: &str, all: &str) -> Value {
