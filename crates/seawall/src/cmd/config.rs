@@ -22,9 +22,10 @@ enum What {
     /// the running snapshot.
     Diff,
     /// Bring later edits of your configuration in. A bad one leaves the running snapshot as it is,
-    /// and so does one whose policy allows more than the running one, unless you say so.
+    /// and so does one that gives the agent more than the running one, unless you say so.
     Apply {
-        /// The policy may allow more than the running one.
+        /// The policy may allow more, and the agent have more folders, programs, ports and
+        /// variables, than now.
         #[arg(long)]
         widen: bool,
     },

@@ -16,6 +16,10 @@ pub(crate) struct Args {
     /// Check everything that can be checked without starting anything, and stop.
     #[arg(long)]
     check: bool,
+    /// Start with a configuration that was replaced while the gateway ran, though it gives the
+    /// agent more than it had. `up` asks for this by itself.
+    #[arg(long)]
+    widen: bool,
 }
 
 pub(crate) fn run(args: &Args) -> ExitCode {
@@ -28,6 +32,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         };
     };
     let outcome = up::prepare(&args.choice).and_then(|prepared| {
+        up::confirm(&prepared, args.widen)?;
         if args.check {
             up::check_thoroughly(&prepared)?;
             say("everything that can be checked without starting is in order");

@@ -21,7 +21,7 @@ const MAX_FILES: usize = 256;
 const MAX_TOTAL: usize = 16 * 1024 * 1024;
 
 /// The configuration with all includes merged.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct LoadedConfig {
     /// The merged value.
     pub(crate) value: Value,

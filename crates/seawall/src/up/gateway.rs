@@ -6,6 +6,7 @@ use crate::asked;
 use crate::clock::now_ms;
 use crate::daemon::protocol::GatewayUp;
 use crate::deploy::Runtime;
+use crate::home::Home;
 use crate::render::Facts;
 use crate::settings::Settings;
 use seawall_model::{Event, Plane, Severity};
@@ -55,6 +56,9 @@ pub(super) struct Gateway {
     /// Readable when what the jail holds was replaced outside.
     watched: Option<AsyncFd<OwnedFd>>,
     news: UnboundedSender<News>,
+    home: Home,
+    /// The files of the configuration, as the jail holds them.
+    configuration: Vec<String>,
     boot: u64,
     port: u16,
     uid: u32,
@@ -110,6 +114,8 @@ impl Gateway {
         Ok(Self {
             watched,
             news,
+            home: prepared.home.clone(),
+            configuration: configuration(prepared).collect(),
             uid,
             ended,
             boot,
@@ -128,6 +134,10 @@ impl Gateway {
         loop {
             let exit = self.jail.try_wait();
             let renewed = self.jail.take_renewed();
+            let lost = exit.is_some() && self.jail.lost().is_some();
+            if lost || renewed.iter().any(|path| self.configuration.contains(path)) {
+                super::widens::replaced(&self.home);
+            }
             if !renewed.is_empty() {
                 let list = renewed.join("`, `");
                 let text =
@@ -210,6 +220,12 @@ impl Gateway {
             "jail": self.jail.facts(),
         })
     }
+}
+
+/// The user's configuration and what it includes.
+fn configuration(prepared: &Prepared) -> impl Iterator<Item = String> {
+    let files = std::iter::once(&prepared.deployment.config_path).chain(&prepared.loaded.files);
+    files.filter_map(|path| path.to_str()).map(str::to_owned)
 }
 
 fn forward_name(port: u16) -> String {

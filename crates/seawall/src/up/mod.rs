@@ -26,6 +26,7 @@ pub(crate) use control::ask;
 pub(crate) use gateway::check_thoroughly;
 pub(crate) use prepare::{Choice, Prepared, prepare, render_for};
 pub(crate) use snapshot::Snapshots;
+pub(crate) use widens::confirm;
 
 use crate::clock::now_ms;
 use crate::daemon::protocol::{FromGuard, ToGuard};
@@ -73,6 +74,7 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
     let _lock = take_lock(&prepared.home.lock())?;
     let snapshots = Snapshots::at(prepared.home.snapshots());
     snapshots.install(&prepared.rendered, &prepared.facts)?;
+    widens::taken(&prepared.home);
     crate::daemon::tokens::ensure(&prepared.home)?;
     let dirs = prepared.facts.workspaces.values().map(std::path::PathBuf::as_path);
     seed::workspaces(&prepared.runtime, &prepared.rendered.config, dirs, say);
@@ -213,7 +215,7 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                 launcher::News::Ended { run, code, note } => guard.tell(&ToGuard::RunEnded { run, code, note }).await,
             },
             Some((next, verdict, reply)) = to_install.recv() => {
-                let event = widens::event(&next.policy, crate::clock::now_ms());
+                let event = widens::event(&next.policy, &next.gained, now_ms());
                 let value = match verdict.and_then(|()| state.install(next)) {
                     Ok(changes) => {
                         // What is granted from now on is granted by the new configuration.
@@ -240,7 +242,7 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                     // goes on meanwhile.
                     Ok(next) => {
                         let widen = request.question.get("widen") == Some(&Value::Bool(true));
-                        if let Some(refusal) = widens::refusal(&next.policy, widen) {
+                        if let Some(refusal) = widens::refusal(&next.policy, &next.gained, widen) {
                             let _ = request.reply.send(refusal);
                             continue;
                         }

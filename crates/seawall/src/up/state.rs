@@ -2,6 +2,7 @@
 
 use super::gateway::Gateway;
 use super::launcher::News;
+use super::widens::Given;
 use super::{Prepared, Snapshots, output};
 use crate::daemon::protocol::RunOrder;
 use seawall_model::{PlaneStatus, Protection};
@@ -54,6 +55,8 @@ pub(super) struct Next {
     pub(super) rendered: crate::render::Rendered,
     /// What becomes of the policy.
     pub(super) policy: Vec<seawall_policy::compare::Change>,
+    /// What the gateway and its runs get that they did not have.
+    pub(super) gained: Vec<String>,
 }
 
 /// See the module.
@@ -181,7 +184,12 @@ impl State {
             (&self.prepared.settings, &self.prepared.facts),
             (&settings, &facts),
         )?;
-        Ok(Next { settings, loaded, facts, frame, rendered, policy })
+        let running = &self.prepared;
+        let gained = super::widens::gained(
+            Given { settings: &running.settings, facts: &running.facts, loaded: &running.loaded },
+            Given { settings: &settings, facts: &facts, loaded: &loaded },
+        );
+        Ok(Next { settings, loaded, facts, frame, rendered, policy, gained })
     }
 
     /// Puts a checked snapshot in place and returns what differs from the user's configuration.
@@ -193,6 +201,7 @@ impl State {
         self.prepared.frame = next.frame;
         self.prepared.loaded = next.loaded;
         self.prepared.rendered = next.rendered;
+        super::widens::taken(&self.prepared.home);
         self.applying = true;
         self.applying_guard = true;
         self.failed_starts = 0;
