@@ -26,6 +26,27 @@ pub const UNMADE: &[&str] = &[
     // With the first Git looks for its configuration elsewhere, the second adds to it.
     ".git/commondir",
     ".git/config.worktree",
+    // OpenClaw loads plugins from it.
+    ".openclaw/extensions",
+];
+
+/// What other programs obey when somebody works in the folder outside: shells, editors, package
+/// managers, hook managers, other agents. Held where it exists, unless the verdict names it. What
+/// does not exist is not set aside: a checkout brings such files.
+const OBEYED: &[&str] = &[
+    ".envrc",
+    ".npmrc",
+    ".vscode/tasks.json",
+    ".vscode/settings.json",
+    ".husky",
+    ".githooks",
+    ".claude",
+    ".cursorrules",
+    ".cursor",
+    "CLAUDE.md",
+    "GEMINI.md",
+    ".openclaw/extensions",
+    "hooks",
 ];
 
 /// What is made, empty, in a workspace before a run, so that it can be held.
@@ -100,6 +121,15 @@ pub(super) fn held(
                     "is not a regular file, so it cannot be held read-only; put the file itself there",
                 ));
             }
+        }
+    }
+    for name in OBEYED.iter().filter(|name| !how.releases_in(name)) {
+        let path = format!("{from}/{name}");
+        match host.kind(&path) {
+            Some(Kind::Folder) => hold(name),
+            // Under another name it can be changed all the same, and is no reason to stop.
+            Some(Kind::File) if host.names(&path) == 1 => hold(name),
+            _ => {}
         }
     }
     let (obeyed, missing) = git::obeyed(host, from);
