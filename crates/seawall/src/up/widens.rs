@@ -19,6 +19,19 @@ pub(super) fn changes(
     Ok(compare::compare(&old, &new))
 }
 
+/// Whether two settings are the same but for the policy.
+pub(super) fn same_beside_policy(a: &Settings, b: &Settings) -> bool {
+    let rest = |settings: &Settings| Settings {
+        policy: toml::Table::new(),
+        tool: Vec::new(),
+        sequence: Vec::new(),
+        policy_files: Vec::new(),
+        source: crate::settings::Source::default(),
+        ..settings.clone()
+    };
+    rest(a) == rest(b)
+}
+
 /// The answer to somebody who asked for changes that widen and did not say that they may.
 pub(super) fn refusal(changes: &[Change], widen: bool) -> Option<Value> {
     (!widen && compare::asks(changes)).then(|| {
@@ -81,6 +94,17 @@ mod tests {
         assert_eq!(refusal(&wider, true), None);
         assert_eq!(event(&wider, 0).unwrap().kind, "policy.widened");
         assert_eq!(event(&between(HOST, HOST), 0), None);
+    }
+
+    #[test]
+    fn only_the_policy_is_changed_without_the_gateway() {
+        let of = |text: &str| Settings { ..toml::from_str::<Settings>(text).unwrap() };
+        let (none, host) = (settings(NONE), settings(HOST));
+        assert!(same_beside_policy(&none, &host));
+        assert!(same_beside_policy(&of(NONE), &of(HOST)));
+        let slow = "[guard]\nheartbeat_ms = 4000\n";
+        assert!(!same_beside_policy(&of(NONE), &of(slow)));
+        assert!(!same_beside_policy(&of(NONE), &of("[egress]\nx = 1\n")));
     }
 
     #[test]
