@@ -113,6 +113,9 @@ fn clippy(_: &Args) -> Result<Count, String> {
         "--workspace",
         "--all-targets",
         "--locked",
+        // The tests are built without it, so that both ways are compiled.
+        "--features",
+        "seawall/prove",
         "--",
         "-D",
         "warnings",

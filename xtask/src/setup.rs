@@ -30,6 +30,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("curl", "curl"),          // tool of attackers and of ordinary work alike
     ("python3", "python3"),    // likewise
     ("npm", "npm"),            // installs OpenClaw and Node
+    ("cvc5", "cvc5"),          // proves what a policy keeps
     ("ip", "iproute2"),        // addresses inside the tour's own network namespace
     ("unshare", "util-linux"), // makes that namespace
     ("mount", "mount"),        // and its file systems

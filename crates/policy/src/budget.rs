@@ -1,4 +1,4 @@
-//! Limits per session over a sliding hour, since OpenClaw has none.
+//! Limits of a session, an agent and a sender over a sliding hour, since OpenClaw has none.
 
 use crate::settings::Budget;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ struct Slice {
     spawns: u32,
     sends: u32,
     bytes: u64,
+    #[serde(default)]
+    models: u32,
 }
 
 /// What a call uses.
@@ -44,6 +46,7 @@ impl Counters {
             sum.spawns = sum.spawns.saturating_add(s.spawns);
             sum.sends = sum.sends.saturating_add(s.sends);
             sum.bytes = sum.bytes.saturating_add(s.bytes);
+            sum.models = sum.models.saturating_add(s.models);
         }
         sum
     }
@@ -54,6 +57,9 @@ impl Counters {
         let used = self.used(now_ms);
         if used.calls.saturating_add(1) > limit.calls_per_hour {
             return Some(("calls_per_hour", limit.calls_per_hour.into()));
+        }
+        if used.models > limit.model_calls_per_hour {
+            return Some(("model_calls_per_hour", limit.model_calls_per_hour.into()));
         }
         if cost.spawns > 0 && used.spawns.saturating_add(cost.spawns) > limit.spawns_per_hour {
             return Some(("spawns_per_hour", limit.spawns_per_hour.into()));
@@ -69,6 +75,22 @@ impl Counters {
 
     /// Counts a call that was allowed.
     pub fn spend(&mut self, cost: Cost, now_ms: u64) {
+        if let Some(slice) = self.slice(now_ms) {
+            slice.calls = slice.calls.saturating_add(1);
+            slice.spawns = slice.spawns.saturating_add(cost.spawns);
+            slice.sends = slice.sends.saturating_add(cost.sends);
+            slice.bytes = slice.bytes.saturating_add(cost.bytes);
+        }
+    }
+
+    /// Counts a call of a model.
+    pub fn model_called(&mut self, now_ms: u64) {
+        if let Some(slice) = self.slice(now_ms) {
+            slice.models = slice.models.saturating_add(1);
+        }
+    }
+
+    fn slice(&mut self, now_ms: u64) -> Option<&mut Slice> {
         let start_ms = now_ms - now_ms % SLICE_MS;
         while self.slices.front().is_some_and(|s| s.start_ms + HOUR_MS <= now_ms)
             || self.slices.len() > (HOUR_MS / SLICE_MS) as usize + 1
@@ -78,13 +100,17 @@ impl Counters {
         if self.slices.back().is_none_or(|s| s.start_ms != start_ms) {
             self.slices.push_back(Slice { start_ms, ..Slice::default() });
         }
-        if let Some(slice) = self.slices.back_mut() {
-            slice.calls = slice.calls.saturating_add(1);
-            slice.spawns = slice.spawns.saturating_add(cost.spawns);
-            slice.sends = slice.sends.saturating_add(cost.sends);
-            slice.bytes = slice.bytes.saturating_add(cost.bytes);
-        }
+        self.slices.back_mut()
     }
+}
+
+/// Counters that several sessions share, lent to the session that is decided about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// Of the agent.
+    pub agent: Counters,
+    /// Of the sender who speaks in this turn, when there is one.
+    pub sender: Option<Counters>,
 }
 
 #[cfg(test)]
@@ -101,6 +127,19 @@ mod tests {
         assert_eq!(counters.exceeded(cost, &limit, 2_000), Some(("sends_per_hour", 2)));
         assert_eq!(counters.exceeded(Cost::default(), &limit, 2_000), None);
         assert_eq!(counters.exceeded(cost, &limit, HOUR_MS + 2_000), None);
+    }
+
+    #[test]
+    fn models_count_beside_calls() {
+        let limit = Budget { model_calls_per_hour: 2, ..Budget::default() };
+        let mut counters = Counters::default();
+        for _ in 0..2 {
+            counters.model_called(1_000);
+        }
+        assert_eq!(counters.exceeded(Cost::default(), &limit, 2_000), None);
+        counters.model_called(1_000);
+        let over = Some(("model_calls_per_hour", 2));
+        assert_eq!(counters.exceeded(Cost::default(), &limit, 2_000), over);
     }
 
     #[test]

@@ -306,7 +306,8 @@ impl Bundle {
     #[must_use]
     pub fn trust(&self, state: &SessionState, origin: &Origin) -> Trust {
         let trust = trust::of(origin, state.lineage, &self.settings.listed_senders);
-        if self.exception(origin).is_some_and(|o| o.untrusted) { Trust::Untrusted } else { trust }
+        let untrusted = self.exceptions(origin, &state.makers).flatten().any(|o| o.untrusted);
+        if untrusted { Trust::Untrusted } else { trust }
     }
 
     /// The first exception that matches.
@@ -326,9 +327,19 @@ impl Bundle {
         })
     }
 
-    /// Whether the operator took a tool away.
+    /// The exception of a session and of each that made it, where there is one: a limit of a
+    /// session is a limit of what it starts.
+    fn exceptions<'a>(
+        &'a self,
+        origin: &'a Origin,
+        makers: &'a [Origin],
+    ) -> impl Iterator<Item = Option<&'a Override>> {
+        std::iter::once(origin).chain(makers).map(|origin| self.exception(origin))
+    }
+
+    /// Whether the operator took a tool away, from the session or from one that made it.
     #[must_use]
-    pub fn tool_denied(&self, tool: &str, origin: &Origin) -> bool {
+    pub fn tool_denied(&self, tool: &str, origin: &Origin, makers: &[Origin]) -> bool {
         let listed = |list: &[String]| {
             list.iter().any(|entry| match entry.strip_suffix('*') {
                 Some(head) => tool.starts_with(head),
@@ -336,18 +347,26 @@ impl Bundle {
             })
         };
         let s = &self.settings;
-        let over = self.exception(origin);
         listed(&s.tools_deny)
             || (!s.tools_allow.is_empty() && !listed(&s.tools_allow))
-            || over.is_some_and(|o| {
+            || self.exceptions(origin, makers).flatten().any(|o| {
                 listed(&o.tools_deny) || (!o.tools_allow.is_empty() && !listed(&o.tools_allow))
             })
     }
 
-    /// Hosts that count as listed for an origin.
+    /// Hosts that count as listed for an origin. What an exception adds holds for what the session
+    /// starts only where it holds for that as well.
     #[must_use]
-    pub fn listed_hosts(&self, origin: &Origin) -> std::borrow::Cow<'_, [String]> {
-        match self.exception(origin).filter(|o| !o.listed_hosts.is_empty()) {
+    pub fn listed_hosts(
+        &self,
+        origin: &Origin,
+        makers: &[Origin],
+    ) -> std::borrow::Cow<'_, [String]> {
+        let over = self.exception(origin).filter(|o| !o.listed_hosts.is_empty());
+        let all = |o: &&Override| {
+            self.exceptions(origin, makers).all(|other| other.is_some_and(|other| other == *o))
+        };
+        match over.filter(all) {
             None => std::borrow::Cow::Borrowed(&self.settings.listed_hosts),
             Some(over) => {
                 let mut hosts = self.settings.listed_hosts.clone();

@@ -177,6 +177,8 @@ impl Differences {
             ask_seconds,
             permit_seconds,
             budget,
+            agent_budget,
+            sender_budget,
             places,
             overrides,
         } = old;
@@ -222,24 +224,32 @@ impl Differences {
             let direction = deadline(*permit_seconds, new.permit_seconds);
             self.add(format!("permit_seconds = {}", new.permit_seconds), direction);
         }
-        let crate::settings::Budget {
-            calls_per_hour,
-            spawns_per_hour,
-            sends_per_hour,
-            outbound_bytes_per_hour,
-        } = *budget;
-        for (key, was, is) in [
-            ("calls_per_hour", calls_per_hour.into(), new.budget.calls_per_hour.into()),
-            ("spawns_per_hour", spawns_per_hour.into(), new.budget.spawns_per_hour.into()),
-            ("sends_per_hour", sends_per_hour.into(), new.budget.sends_per_hour.into()),
-            (
-                "outbound_bytes_per_hour",
-                outbound_bytes_per_hour,
-                new.budget.outbound_bytes_per_hour,
-            ),
+        for (name, was, is) in [
+            ("budget", budget, &new.budget),
+            ("agent_budget", agent_budget, &new.agent_budget),
+            ("sender_budget", sender_budget, &new.sender_budget),
         ] {
-            if was != is {
-                self.add(format!("budget.{key} = {is}"), deadline(was, is));
+            let crate::settings::Budget {
+                calls_per_hour,
+                spawns_per_hour,
+                sends_per_hour,
+                outbound_bytes_per_hour,
+                model_calls_per_hour,
+            } = *was;
+            for (key, was, is) in [
+                ("calls_per_hour", calls_per_hour.into(), is.calls_per_hour.into()),
+                ("spawns_per_hour", spawns_per_hour.into(), is.spawns_per_hour.into()),
+                ("sends_per_hour", sends_per_hour.into(), is.sends_per_hour.into()),
+                ("outbound_bytes_per_hour", outbound_bytes_per_hour, is.outbound_bytes_per_hour),
+                (
+                    "model_calls_per_hour",
+                    model_calls_per_hour.into(),
+                    is.model_calls_per_hour.into(),
+                ),
+            ] {
+                if was != is {
+                    self.add(format!("{name}.{key} = {is}"), deadline(was, is));
+                }
             }
         }
         if *places != new.places {
@@ -520,6 +530,9 @@ mod tests {
             ("budget.spawns_per_hour = 50", Wider, Narrower),
             ("budget.sends_per_hour = 1", Narrower, Wider),
             ("budget.outbound_bytes_per_hour = 1", Narrower, Wider),
+            ("budget.model_calls_per_hour = 1", Narrower, Wider),
+            ("agent_budget.calls_per_hour = 10", Narrower, Wider),
+            ("sender_budget.sends_per_hour = 1", Narrower, Wider),
             ("override = [{ agent = \"a\", untrusted = true }]", Narrower, Wider),
             ("override = [{ agent = \"a\", tools_deny = [\"exec\"] }]", Narrower, Wider),
             ("override = [{ agent = \"a\", tools_allow = [\"exec\"] }]", Narrower, Wider),

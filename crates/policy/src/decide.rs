@@ -49,19 +49,35 @@ pub fn decide_fully(
 ) -> Decided {
     let call = tool_call(&action.kind);
     let digest = digest::of(&call);
-    let judge = Judge::new(bundle, state, action, now_ms);
+    let judge = Judge::new(bundle, state, action, &digest, now_ms);
     let analysed = judge.analyse(&call);
     let mut found = Found::default();
     judge.call(&analysed, &mut found);
-    if let Some((key, limit)) =
-        state.counters.exceeded(cost(&analysed), &bundle.settings().budget, now_ms)
-    {
-        found.deny(
-            Reason::new("budget", format!("this session used up its limit of {limit} ({key})"))
-                .remedy(format!("wait, or raise policy.budget.{key}")),
-        );
+    let (settings, used) = (bundle.settings(), cost(&analysed));
+    let sender = state.shared.sender.as_ref();
+    for (who, table, counters, limits) in [
+        ("session", "budget", Some(&state.counters), &settings.budget),
+        ("agent", "agent_budget", Some(&state.shared.agent), &settings.agent_budget),
+        ("sender", "sender_budget", sender, &settings.sender_budget),
+    ] {
+        if let Some((key, limit)) = counters.and_then(|c| c.exceeded(used, limits, now_ms)) {
+            found.deny(
+                Reason::new("budget", format!("this {who} used up its limit of {limit} ({key})"))
+                    .remedy(format!("wait, or raise policy.{table}.{key}")),
+            );
+        }
     }
     let mut answered = found.answered(&digest, &action.call_id, state, now_ms);
+    // A yes must not cover what nobody was shown.
+    if found.more || found.asks.len() > MAX_REASONS {
+        found.deny(
+            Reason::new(
+                "ask.too-many",
+                format!("the call asks for more than {MAX_REASONS} different things at once"),
+            )
+            .remedy("split the call"),
+        );
+    }
     let decision = found.decision();
     if decision != Decision::Allow {
         answered.clear();
@@ -126,10 +142,7 @@ fn cost(call: &Call<'_>) -> Cost {
     if cost.sends > 0 {
         cost.bytes = call.uses.iter().map(|u| u.text.len() as u64).sum();
     }
-    if let Some(inner) = &call.inner {
-        // The call inside is counted when it is made.
-        let _ = inner;
-    }
+    // A call inside is counted when it is made.
     cost
 }
 
@@ -138,6 +151,8 @@ fn cost(call: &Call<'_>) -> Cost {
 struct Found {
     denies: Vec<Reason>,
     asks: Vec<(AskKey, Reason)>,
+    /// There were more questions than are kept.
+    more: bool,
 }
 
 impl Found {
@@ -148,8 +163,13 @@ impl Found {
     }
 
     fn ask(&mut self, key: AskKey, reason: Reason) {
-        if !self.asks.iter().any(|(k, _)| *k == key) && self.asks.len() < 64 {
+        if self.asks.iter().any(|(k, _)| *k == key) {
+            return;
+        }
+        if self.asks.len() < 64 {
             self.asks.push((key, reason));
+        } else {
+            self.more = true;
         }
     }
 
@@ -208,10 +228,18 @@ struct Judge<'a> {
     workspace: String,
     now_ms: u64,
     hosts: std::borrow::Cow<'a, [String]>,
+    /// Digest of tool and arguments.
+    digest: &'a str,
 }
 
 impl<'a> Judge<'a> {
-    fn new(bundle: &'a Bundle, state: &'a SessionState, action: &'a Action, now_ms: u64) -> Self {
+    fn new(
+        bundle: &'a Bundle,
+        state: &'a SessionState,
+        action: &'a Action,
+        digest: &'a str,
+        now_ms: u64,
+    ) -> Self {
         let places = &bundle.settings().places;
         let workspace = action
             .origin
@@ -222,12 +250,13 @@ impl<'a> Judge<'a> {
         Self {
             trust: bundle.trust(state, &action.origin),
             kind: SessionKind::of(&action.origin.session_key),
-            hosts: bundle.listed_hosts(&action.origin),
+            hosts: bundle.listed_hosts(&action.origin, &state.makers),
             bundle,
             state,
             action,
             workspace,
             now_ms,
+            digest,
         }
     }
 
@@ -281,12 +310,26 @@ impl<'a> Judge<'a> {
     fn item(&self, call: &Call<'_>, item: &Item, found: &mut Found) {
         let (facts, words, target) = self.facts(call, item);
         let outcome = self.bundle.evaluate(&facts, &target);
+        // A yes is about all whom the call reaches: it is another question with one more.
+        let asked = match words.targets.as_str() {
+            "" => target.clone(),
+            all if facts.path.is_empty() && facts.host.is_empty() => all.to_owned(),
+            all => format!("{target}, {all}"),
+        };
+        // Without a target a yes is about this very call; and to fetch is not to send.
+        let asked = if words.aimless {
+            format!("{asked} {}", self.digest)
+        } else if facts.sends && !facts.host.is_empty() {
+            format!("{asked} (data goes there)")
+        } else {
+            asked
+        };
         let event = Event::before(&facts);
         for (rule, reason) in
             self.bundle.sequences().completed(&self.state.sequences, event, self.now_ms)
         {
             match rule.decision.decision() {
-                Decision::Ask => found.ask(self.key(&reason, &facts, &target), reason),
+                Decision::Ask => found.ask(self.key(&reason, &facts, &asked), reason),
                 _ => found.deny(reason),
             }
         }
@@ -295,7 +338,7 @@ impl<'a> Judge<'a> {
             Decision::Ask => {
                 let reasons = self.bundle.rules().reasons(&outcome, &facts, &words);
                 for reason in reasons {
-                    found.ask(self.key(&reason, &facts, &target), reason);
+                    found.ask(self.key(&reason, &facts, &asked), reason);
                 }
             }
             Decision::Rewrite | Decision::Deny => {
@@ -368,8 +411,12 @@ impl<'a> Judge<'a> {
             ) if item.via == Via::Shell => path.clone_from(target),
             _ => {}
         }
-        let (mut target, text) = influence::target(call, item.verb, self.state, settings);
-        words.target = text;
+        let reached = influence::target(call, item.verb, self.state, settings);
+        let mut target = reached.origin;
+        words.target = reached.shown;
+        if item.via == Via::Tool {
+            words.targets = reached.all;
+        }
         if item.via == Via::Shell {
             target = if host.is_empty() {
                 Target::None
@@ -423,7 +470,7 @@ impl<'a> Judge<'a> {
             channel: requester.and_then(|r| r.channel.clone()).unwrap_or_default(),
             sender: requester.and_then(|r| r.sender_id.clone()).unwrap_or_default(),
             tool: call::bounded(call.tool).to_owned(),
-            tool_denied: self.bundle.tool_denied(call.tool, origin),
+            tool_denied: self.bundle.tool_denied(call.tool, origin, &self.state.makers),
             known: call.known,
             via: item.via,
             path_class,
@@ -444,6 +491,10 @@ impl<'a> Judge<'a> {
             .into_iter()
             .find(|t| !t.is_empty())
             .map_or_else(|| call::bounded(call.tool).to_owned(), Clone::clone);
+        words.aimless = facts.path.is_empty()
+            && facts.host.is_empty()
+            && words.target.is_empty()
+            && facts.program.is_empty();
         (facts, words, text)
     }
 
@@ -641,7 +692,7 @@ pub fn commit(
     let digest = digest::of(&call);
     state.asked.retain(|a| a.digest != digest && a.call_id != action.call_id);
     state.grants.spend(&digest, now_ms);
-    let judge = Judge::new(bundle, state, action, now_ms);
+    let judge = Judge::new(bundle, state, action, &digest, now_ms);
     let analysed = judge.analyse(&call);
     let cost = cost(&analysed);
     let workspace = judge.workspace.clone();
@@ -674,19 +725,20 @@ pub fn commit(
                 read = Some(read.map_or_else(|| label.clone(), |r: Label| r.join(&label)));
             }
             Some(Effect::Write { path }) if writes.len() < 256 => writes.push(path.clone()),
+            // What a command fetches is as much from outside as a page.
+            Some(Effect::Request { .. }) if item.via == Via::Shell => {
+                let label = Label::new(Integrity::Outside, Confidentiality::Internal).with("web");
+                read = Some(read.map_or_else(|| label.clone(), |r: Label| r.join(&label)));
+            }
             Some(Effect::Opaque { .. }) => opaque = true,
             _ => {}
         }
     }
-    // A program that cannot be seen through may have read everything in the workspace, and may
-    // have written it to any other file there.
+    // A program that cannot be seen through may have read everything in the workspace.
     if opaque && let Some(label) = state.file_label(&workspace) {
-        if !state.followed {
-            state.forget(&label);
-        }
         read = Some(read.map_or_else(|| label.clone(), |r: Label| r.join(&label)));
     }
-    state.followed = false;
+    let followed = std::mem::take(&mut state.followed);
     // What the model writes holds what the session has seen.
     let written = match (&state.label, &read) {
         (Some(a), Some(b)) => Some(a.join(b)),
@@ -695,12 +747,21 @@ pub fn commit(
     };
     let open = OpenCall { call_id: action.call_id.clone(), label: read, writes: writes.clone() };
     state.counters.spend(cost, now_ms);
+    state.shared.agent.spend(cost, now_ms);
+    if let Some(sender) = &mut state.shared.sender {
+        sender.spend(cost, now_ms);
+    }
     if let Some(label) = written
         && (label.integrity == Integrity::Outside
             || label.confidentiality >= Confidentiality::Private)
     {
         for path in &writes {
             state.label_file(path, label.clone());
+        }
+        // It may have written what the session has seen, and what it read, to any file there,
+        // unless somebody looks which files it changed.
+        if opaque && !followed {
+            state.label_file(&workspace, label);
         }
     }
     state.opened(open);
@@ -724,7 +785,9 @@ pub fn label_of_path(
         PathClass::System => Label::new(Integrity::Workspace, Confidentiality::Public),
         _ => Label::new(Integrity::Workspace, Confidentiality::Internal),
     };
-    match state.file_label(path) {
+    let held =
+        matches!(paths::classify(path, workspace, places), PathClass::Identity | PathClass::Memory);
+    match if held { state.held_label(path) } else { state.file_label(path) } {
         Some(label) => base.join(&label),
         None => base,
     }

@@ -135,12 +135,16 @@ pub struct Facts {
 /// Words that fill the braces of a reason. Not part of the facts: they decide nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Words {
-    /// The target that is least believed.
+    /// The targets that are least believed.
     pub target: String,
+    /// All targets that are not believed as the person's own, for the question.
+    pub targets: String,
     /// Why the payload is what it is.
     pub why: String,
     /// What is driven.
     pub what: String,
+    /// Whether nothing is named that the act is about.
+    pub aimless: bool,
 }
 
 impl Known {
@@ -152,6 +156,163 @@ impl Known {
             Self::Declared => "declared",
             Self::Inferred => "inferred",
             Self::Not => "not",
+        }
+    }
+}
+
+/// The attributes of the policy schema that take one of a few values, with those values.
+#[must_use]
+pub fn domains() -> Vec<(&'static str, Vec<&'static str>)> {
+    use PathClass as P;
+    let target = [
+        Target::None,
+        Target::Current,
+        Target::User,
+        Target::Policy,
+        Target::Record,
+        Target::Directory,
+        Target::Selected,
+        Target::Unseen,
+        Target::Outside,
+    ];
+    let payload =
+        [Payload::Clean, Payload::Actionable, Payload::Private, Payload::Unknown, Payload::Secret];
+    let path = [
+        P::Workspace,
+        P::Scratch,
+        P::Identity,
+        P::Memory,
+        P::Skill,
+        P::Autorun,
+        P::Credential,
+        P::State,
+        P::Config,
+        P::Guard,
+        P::Persistence,
+        P::System,
+        P::Outside,
+        P::Unknown,
+    ];
+    let host = [
+        HostClass::Unknown,
+        HostClass::Metadata,
+        HostClass::Private,
+        HostClass::Listed,
+        HostClass::Public,
+    ];
+    let session = [
+        SessionKind::Main,
+        SessionKind::Group,
+        SessionKind::Subagent,
+        SessionKind::Cron,
+        SessionKind::Hook,
+        SessionKind::Other,
+    ];
+    let known = [Known::Catalogue, Known::Declared, Known::Inferred, Known::Not];
+    let none = || std::iter::once("");
+    vec![
+        (
+            "trust",
+            [Trust::Owner, Trust::Listed, Trust::Untrusted].iter().map(|v| v.as_str()).collect(),
+        ),
+        ("session", session.iter().map(|v| v.as_str()).collect()),
+        ("known", known.iter().map(|v| v.as_str()).collect()),
+        ("via", [Via::Tool, Via::Shell].iter().map(|v| v.as_str()).collect()),
+        ("path_class", none().chain(path.iter().map(|v| v.as_str())).collect()),
+        ("host_class", none().chain(host.iter().map(|v| v.as_str())).collect()),
+        ("target", target.iter().map(|v| v.as_str()).collect()),
+        ("payload", payload.iter().map(|v| v.as_str()).collect()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails to compile when a value is added: it has to be added to [`domains`], too, or a proof
+    /// would leave requests out.
+    #[test]
+    fn domains_hold_every_value() {
+        fn target(v: Target) -> usize {
+            match v {
+                Target::None
+                | Target::Current
+                | Target::User
+                | Target::Policy
+                | Target::Record
+                | Target::Directory
+                | Target::Selected
+                | Target::Unseen
+                | Target::Outside => 9,
+            }
+        }
+        fn payload(v: Payload) -> usize {
+            match v {
+                Payload::Clean
+                | Payload::Actionable
+                | Payload::Private
+                | Payload::Unknown
+                | Payload::Secret => 5,
+            }
+        }
+        fn path(v: PathClass) -> usize {
+            use PathClass as P;
+            match v {
+                P::Workspace | P::Scratch | P::Identity | P::Memory | P::Skill | P::Autorun => 15,
+                P::Credential | P::State | P::Config | P::Guard | P::Persistence => 15,
+                P::System | P::Outside | P::Unknown => 15,
+            }
+        }
+        fn host(v: HostClass) -> usize {
+            match v {
+                HostClass::Unknown
+                | HostClass::Metadata
+                | HostClass::Private
+                | HostClass::Listed
+                | HostClass::Public => 6,
+            }
+        }
+        fn session(v: SessionKind) -> usize {
+            match v {
+                SessionKind::Main
+                | SessionKind::Group
+                | SessionKind::Subagent
+                | SessionKind::Cron
+                | SessionKind::Hook
+                | SessionKind::Other => 6,
+            }
+        }
+        fn known(v: Known) -> usize {
+            match v {
+                Known::Catalogue | Known::Declared | Known::Inferred | Known::Not => 4,
+            }
+        }
+        fn trust(v: Trust) -> usize {
+            match v {
+                Trust::Owner | Trust::Listed | Trust::Untrusted => 3,
+            }
+        }
+        fn via(v: Via) -> usize {
+            match v {
+                Via::Tool | Via::Shell => 2,
+            }
+        }
+        let expected = [
+            ("trust", trust(Trust::Owner)),
+            ("session", session(SessionKind::Main)),
+            ("known", known(Known::Not)),
+            ("via", via(Via::Tool)),
+            ("path_class", path(PathClass::Outside)),
+            ("host_class", host(HostClass::Public)),
+            ("target", target(Target::None)),
+            ("payload", payload(Payload::Clean)),
+        ];
+        let domains = domains();
+        assert_eq!(domains.len(), expected.len());
+        for ((name, values), (expected_name, count)) in domains.iter().zip(expected) {
+            assert_eq!(*name, expected_name);
+            let different: std::collections::BTreeSet<_> = values.iter().collect();
+            assert_eq!(different.len(), count, "{name}");
         }
     }
 }

@@ -11,15 +11,28 @@ use crate::shell;
 use seawall_model::label::Confidentiality;
 use std::borrow::Cow;
 
-/// The least believed target of a call, with its text.
+/// The targets of a call.
+#[derive(Debug, Clone, Default)]
+pub struct Reached {
+    /// Where the least believed one comes from.
+    pub origin: Target,
+    /// Those that come from there, for the reason; a long list ends with how many more there are.
+    pub shown: String,
+    /// All that are neither the person's, nor the policy's, nor of this conversation. Equal for
+    /// two calls only when they reach the same ones.
+    pub all: String,
+}
+
+/// Most targets named in a reason.
+const MAX_SHOWN: usize = 4;
+/// Longest text that stands for all targets; of a longer one the hash tells it from others.
+const MAX_ALL: usize = 400;
+
+/// The targets of a call.
 #[must_use]
-pub fn target(
-    call: &Call<'_>,
-    verb: Verb,
-    state: &SessionState,
-    settings: &Settings,
-) -> (Target, String) {
-    let mut worst = (Target::None, String::new());
+pub fn target(call: &Call<'_>, verb: Verb, state: &SessionState, settings: &Settings) -> Reached {
+    let mut worst: (Target, Vec<&str>) = (Target::None, Vec::new());
+    let mut all = std::collections::BTreeSet::new();
     let mut any = false;
     for u in &call.uses {
         let counts = match u.role {
@@ -41,14 +54,29 @@ pub fn target(
             }
             let origin = origin(part, u.role, &u.param, call.tool, state, settings);
             if origin > worst.0 {
-                worst = (origin, call::bounded(part).to_owned());
+                worst = (origin, Vec::new());
+            }
+            if origin == worst.0 && !worst.1.contains(&part) {
+                worst.1.push(part);
+            }
+            if origin > Target::Policy {
+                all.insert(part);
             }
         }
     }
     if !any && matches!(verb, Verb::Send | Verb::Reply) {
-        return (Target::Current, String::new());
+        return Reached { origin: Target::Current, ..Reached::default() };
     }
-    worst
+    let mut shown =
+        worst.1.iter().take(MAX_SHOWN).map(|t| call::bounded(t)).collect::<Vec<_>>().join(", ");
+    if let Some(more) = worst.1.len().checked_sub(MAX_SHOWN).filter(|n| *n > 0) {
+        shown = format!("{shown} and {more} more");
+    }
+    let mut all = all.into_iter().collect::<Vec<_>>().join(", ");
+    if all.len() > MAX_ALL {
+        all = format!("{} … {}", call::bounded(&all), blake3::hash(all.as_bytes()).to_hex());
+    }
+    Reached { origin: worst.0, shown, all }
 }
 
 /// A list in one string is several targets.

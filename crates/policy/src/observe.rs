@@ -123,6 +123,7 @@ pub fn observe(bundle: &Bundle, state: &mut SessionState, seen: &Observation, no
         Observation::Reset => {
             *state = SessionState {
                 lineage: state.lineage,
+                makers: std::mem::take(&mut state.makers),
                 step: state.step,
                 files: std::mem::take(&mut state.files),
                 forgotten: state.forgotten.take(),
@@ -196,7 +197,7 @@ fn result(
     let workspace = origin.workspace.clone().unwrap_or_else(|| places.workspace.clone());
     let call =
         ToolCall { tool: tool.to_owned(), params: params.clone(), derived_paths: Vec::new() };
-    let Source { yields, verbs, document, named, searched, tool, writes_only } =
+    let Source { yields, verbs, document, named, searched, tool, writes_only, own } =
         source_of(bundle, state, &call, &workspace);
     let open = state.closed(call_id);
     let mut label = Label::new(yields.integrity, yields.confidentiality);
@@ -215,7 +216,15 @@ fn result(
         label = label.with("credentials");
     }
     // The answer to an act ("done", the object that was made) tells what the session did itself.
-    if writes_only && open.is_some() && !state.is_outside() {
+    if writes_only
+        && open.is_some()
+        && !state.is_outside()
+        && match own {
+            Own::No => echoes(text, params),
+            Own::Yes => true,
+            Own::Session => acknowledges(text),
+        }
+    {
         label.integrity = label.integrity.max(Integrity::Workspace);
     }
     for verb in verbs {
@@ -239,6 +248,94 @@ struct Source {
     tool: String,
     /// The call only acted.
     writes_only: bool,
+    /// Who words the answer.
+    own: Own,
+}
+
+/// Who words the answer to an act.
+#[derive(Clone, Copy, PartialEq)]
+enum Own {
+    /// Some server.
+    No,
+    /// OpenClaw.
+    Yes,
+    /// OpenClaw, and with it perhaps another session.
+    Session,
+}
+
+/// Most words that a server says of its own in one place ("the message was sent to 3 people").
+const MAX_SAID: usize = 12;
+/// Most places in an answer that only tells what was done.
+const MAX_PLACES: usize = 256;
+
+/// Whether the answer to an act says nothing but what was done: what the call said, and short
+/// fields beside it. A server that answers with a thread or a page tells what others wrote.
+fn echoes(text: &str, params: &Value) -> bool {
+    fn strings(value: &Value, out: &mut Vec<String>) {
+        match value {
+            Value::String(text) => out.push(text.clone()),
+            Value::Array(list) => list.iter().for_each(|v| strings(v, out)),
+            Value::Object(map) => map.values().for_each(|v| strings(v, out)),
+            _ => {}
+        }
+    }
+    if text.len() > call::MAX_TEXT {
+        return false;
+    }
+    let mut said = Vec::new();
+    strings(params, &mut said);
+    let said: Vec<String> = said.iter().map(|text| crate::words::fold(text)).collect();
+    let mut places = Vec::new();
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) => strings(&value, &mut places),
+        Err(_) => places.extend(text.lines().map(str::to_owned)),
+    }
+    places.len() <= MAX_PLACES
+        && places.iter().all(|place| {
+            let place = crate::words::fold(place);
+            place.split_whitespace().nth(MAX_SAID).is_none()
+                || said.iter().any(|said| {
+                    said.contains(&place)
+                        || (said.len() > 24
+                            && place.len() <= said.len() + 64
+                            && place.contains(said.as_str()))
+                })
+        })
+}
+
+/// Whether an answer of OpenClaw's session tools only says that something was started or sent. With
+/// `timeoutSeconds` the answer is the other session's own text.
+fn acknowledges(text: &str) -> bool {
+    const WORDS_OF_OTHERS: &[&str] = &[
+        "reply",
+        "replies",
+        "result",
+        "results",
+        "response",
+        "text",
+        "message",
+        "messages",
+        "output",
+        "content",
+        "summary",
+        "transcript",
+        "answer",
+        "lastmessage",
+        "lastassistant",
+        "payloads",
+    ];
+    fn plain(value: &Value) -> bool {
+        match value {
+            Value::Object(map) => map.iter().all(|(key, value)| {
+                let empty = value.is_null() || value.as_str().is_some_and(str::is_empty);
+                (empty || !WORDS_OF_OTHERS.contains(&key.to_lowercase().as_str())) && plain(value)
+            }),
+            Value::Array(list) => list.iter().all(plain),
+            _ => true,
+        }
+    }
+    text.len() <= call::MAX_TEXT
+        && serde_json::from_str::<Value>(text).is_ok_and(|v| v.is_object() && plain(&v))
 }
 
 fn source_of(bundle: &Bundle, state: &SessionState, call: &ToolCall, workspace: &str) -> Source {
@@ -262,6 +359,13 @@ fn source_of(bundle: &Bundle, state: &SessionState, call: &ToolCall, workspace: 
         named,
         searched: inner.of_role(Role::Query).next().is_some()
             && inner.of_role(Role::Query).all(|u| asked_for(&u.text, state)),
+        own: if inner.verbs.iter().any(|v| matches!(v, Verb::Spawn | Verb::SessionSend)) {
+            Own::Session
+        } else if inner.known == crate::catalogue::Known::Catalogue {
+            Own::Yes
+        } else {
+            Own::No
+        },
         writes_only: inner.verbs.iter().all(|v| {
             v.consequential()
                 && !matches!(

@@ -471,4 +471,30 @@ mod tests {
         assert_eq!(class("/proc/1/environ"), PathClass::Credential);
         assert_eq!(class("/run/seawall/guard.sock"), PathClass::Guard);
     }
+
+    #[test]
+    fn what_openclaw_would_read_as_another_path_is_none() {
+        let places = Places::default();
+        for path in [
+            "@MEMORY.md",
+            "@.env",
+            "\u{a0}.env",
+            " .env",
+            ".env ",
+            "a\u{3000}b",
+            "a\tb",
+            "a\u{200b}b",
+            "file:///workspace/%2eenv",
+            "FILE:///w/x",
+            "file:/w/x",
+            "file://host/x",
+        ] {
+            assert_eq!(resolve(path, "/w", &places), None, "{path:?}");
+        }
+        for (path, is) in
+            [("./@scope/x", "/w/@scope/x"), ("a b@c.md", "/w/a b@c.md"), ("file:///w/x", "/w/x")]
+        {
+            assert_eq!(resolve(path, "/w", &places).as_deref(), Some(is), "{path}");
+        }
+    }
 }

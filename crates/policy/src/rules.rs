@@ -23,6 +23,14 @@ pub fn schema_text() -> &'static str {
     SCHEMA
 }
 
+/// The same, parsed.
+///
+/// # Errors
+/// Never for the shipped schema: a test loads it.
+pub fn schema() -> Result<&'static Schema, String> {
+    PARSED_SCHEMA.as_ref().map_err(Clone::clone)
+}
+
 /// Something that keeps a policy from being loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}:{col}: {message}")]
@@ -209,12 +217,7 @@ impl Rules {
                         read_policy(policy, source, &mut ids, &mut replaced, &mut all, &mut errors);
                     }
                 }
-                Err(e) => {
-                    use miette_span::spans;
-                    for (message, offset) in spans(&e) {
-                        errors.push(error(source.name, source.text, offset, message));
-                    }
-                }
+                Err(e) => errors.extend(parse_errors(source.name, source.text, &e)),
             }
         }
         for name in &replaced {
@@ -276,6 +279,17 @@ impl Rules {
         self.infos.values()
     }
 
+    /// Rules that permit and rules that deny.
+    #[must_use]
+    pub fn hard(&self) -> &PolicySet {
+        &self.hard
+    }
+
+    /// Rules that ask.
+    pub fn asking(&self) -> impl Iterator<Item = &Policy> {
+        self.asks.policies().filter(|p| p.effect() == cedar_policy::Effect::Forbid)
+    }
+
     /// Looks a rule up.
     #[must_use]
     pub fn info(&self, id: &str) -> Option<&RuleInfo> {
@@ -324,9 +338,19 @@ impl Rules {
             rules: Vec::new(),
             error: Some(message),
         };
-        let request = match self.request(facts, target) {
-            Ok(request) => request,
-            Err(e) => return failed(e),
+        match self.request(facts, target) {
+            Ok(request) => self.judge(&request),
+            Err(e) => failed(e),
+        }
+    }
+
+    /// What the rules say about a request of Cedar's, as it stands.
+    #[must_use]
+    pub fn judge(&self, request: &Request) -> Outcome {
+        let failed = |message: String| Outcome {
+            decision: Decision::Deny,
+            rules: Vec::new(),
+            error: Some(message),
         };
         let entities = Entities::empty();
         let entities = match action_entities() {
@@ -334,7 +358,7 @@ impl Rules {
             Err(_) => &entities,
         };
         let authorizer = Authorizer::new();
-        let hard = authorizer.is_authorized(&request, &self.hard, entities);
+        let hard = authorizer.is_authorized(request, &self.hard, entities);
         if let Some(e) = hard.diagnostics().errors().next() {
             return failed(e.to_string());
         }
@@ -345,7 +369,7 @@ impl Rules {
                 error: None,
             };
         }
-        let asks = authorizer.is_authorized(&request, &self.asks, entities);
+        let asks = authorizer.is_authorized(request, &self.asks, entities);
         if let Some(e) = asks.diagnostics().errors().next() {
             return failed(e.to_string());
         }
@@ -522,18 +546,16 @@ fn error(file: &str, text: &str, offset: usize, message: String) -> LoadError {
     LoadError { file: file.to_owned(), line, col, message }
 }
 
-/// Places of Cedar's parse errors.
-mod miette_span {
-    /// Message and byte offset of every error.
-    pub(super) fn spans(e: &cedar_policy::ParseErrors) -> Vec<(String, usize)> {
-        use miette::Diagnostic;
-        e.iter()
-            .map(|one| {
-                let offset = one.labels().and_then(|mut l| l.next()).map_or(0, |l| l.offset());
-                (one.to_string(), offset)
-            })
-            .collect()
-    }
+/// Cedar's parse errors with their places.
+#[must_use]
+pub fn parse_errors(file: &str, text: &str, e: &cedar_policy::ParseErrors) -> Vec<LoadError> {
+    use miette::Diagnostic;
+    e.iter()
+        .map(|one| {
+            let offset = one.labels().and_then(|mut l| l.next()).map_or(0, |l| l.offset());
+            error(file, text, offset, one.to_string())
+        })
+        .collect()
 }
 
 fn fill(template: &str, facts: &Facts, words: &Words) -> String {

@@ -19,12 +19,17 @@ const MAX_CONVERSATIONS: usize = 16;
 /// Most calls that are open at once; the gateway runs them one after another per session.
 const MAX_OPEN: usize = 64;
 
+/// Most sessions in the chain of those that made one. OpenClaw nests far less deep.
+const MAX_MAKERS: usize = 16;
+
 /// One session.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionState {
     /// Trust that the session has from the session that made it.
     pub lineage: Option<Trust>,
+    /// In whose names the sessions acted that made this one, the nearest first.
+    pub makers: Vec<Origin>,
     /// Everything the session has seen, joined. `None` as long as it has seen nothing.
     pub label: Option<Label>,
     /// How many observations and decisions there were.
@@ -54,6 +59,9 @@ pub struct SessionState {
     pub sequences: crate::sequence::Progress,
     /// Limits: what was used.
     pub counters: Counters,
+    /// Limits that other sessions use as well; lent for each decision and not part of what is kept.
+    #[serde(skip)]
+    pub shared: crate::budget::Shared,
     /// Questions that were asked and not answered with yes since the person last spoke.
     pub asked: Vec<Asked>,
     /// Answers that still hold.
@@ -111,11 +119,13 @@ pub struct Lineage {
     pub outside: Vec<Seen>,
     /// The person's own words behind the maker.
     pub words: Words,
+    /// In whose name the maker acted, and those that made it.
+    pub makers: Vec<Origin>,
 }
 
 impl Lineage {
     /// What stands behind something that two may have made: the least of both trusts, all that
-    /// either had seen, and a person's words only where both have the same.
+    /// either had seen, the limits of both, and a person's words only where both have the same.
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {
         self.trust = self.trust.min(other.trust);
@@ -131,6 +141,11 @@ impl Lineage {
         if self.words != other.words {
             self.words = Words::default();
         }
+        for maker in other.makers {
+            if self.makers.len() < MAX_MAKERS * 2 && !self.makers.contains(&maker) {
+                self.makers.push(maker);
+            }
+        }
         self
     }
 }
@@ -145,6 +160,7 @@ impl SessionState {
             label: lineage.label,
             outside: lineage.outside,
             words: lineage.words,
+            makers: lineage.makers,
             ..Self::default()
         }
     }
@@ -157,6 +173,13 @@ impl SessionState {
             label: self.label.clone(),
             outside: self.outside.clone(),
             words: self.words.clone(),
+            // The first one and the last ones tell whose limits hold, however long the chain is.
+            makers: std::iter::once(origin.clone())
+                .chain(self.makers.iter().cloned())
+                .enumerate()
+                .filter(|(at, _)| *at < MAX_MAKERS || *at == self.makers.len())
+                .map(|(_, maker)| maker)
+                .collect(),
         }
     }
 
@@ -228,10 +251,17 @@ impl SessionState {
         }
     }
 
-    /// The label of a file, and of what is below a folder.
+    /// The label of a file, of the folders that it is in, and of what is below a folder.
     #[must_use]
     pub fn file_label(&self, path: &str) -> Option<Label> {
         let mut found = self.files.get(path).or(self.forgotten.as_ref()).cloned();
+        // What was moved, unpacked or copied as a folder has no row for each of its files.
+        if !self.files.is_empty() {
+            let folders = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
+            for label in folders.filter_map(|folder| self.files.get(folder)) {
+                found = Some(found.map_or_else(|| label.clone(), |f| f.join(label)));
+            }
+        }
         let below = format!("{}/", path.trim_end_matches('/'));
         for (inner, label) in self.files.range(below.clone()..) {
             if !inner.starts_with(&below) {
@@ -240,6 +270,13 @@ impl SessionState {
             found = Some(found.map_or_else(|| label.clone(), |f| f.join(label)));
         }
         found
+    }
+
+    /// The label of a file that only file tools write: runs find it read-only, so what they may
+    /// have done to its folder does not touch it.
+    #[must_use]
+    pub fn held_label(&self, path: &str) -> Option<Label> {
+        self.files.get(path).or(self.forgotten.as_ref()).cloned()
     }
 
     /// Marks a conversation as going on.

@@ -44,8 +44,12 @@ pub struct Settings {
     pub ask_seconds: u64,
     /// How long an allowed call may wait before it starts, in seconds.
     pub permit_seconds: u64,
-    /// Limits.
+    /// Limits of a session.
     pub budget: Budget,
+    /// Limits of an agent, over all its sessions.
+    pub agent_budget: Budget,
+    /// Limits of a sender, over all sessions in which they speak.
+    pub sender_budget: Budget,
     /// Where things are; filled in by the daemon.
     pub places: Places,
     /// Exceptions for agents, channels, senders and sessions; the first that matches counts.
@@ -53,7 +57,7 @@ pub struct Settings {
     pub overrides: Vec<Override>,
 }
 
-/// Limits per session, in a sliding hour. OpenClaw has none of its own.
+/// Limits in a sliding hour. OpenClaw has none of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Budget {
@@ -65,7 +69,26 @@ pub struct Budget {
     pub sends_per_hour: u32,
     /// Bytes in such acts.
     pub outbound_bytes_per_hour: u64,
+    /// Calls of a model; with more, no tool call is allowed.
+    pub model_calls_per_hour: u32,
 }
+
+impl Budget {
+    /// Each limit, `times` as high.
+    fn times(self, times: u32) -> Self {
+        Self {
+            calls_per_hour: self.calls_per_hour.saturating_mul(times),
+            spawns_per_hour: self.spawns_per_hour.saturating_mul(times),
+            sends_per_hour: self.sends_per_hour.saturating_mul(times),
+            outbound_bytes_per_hour: self.outbound_bytes_per_hour.saturating_mul(times.into()),
+            model_calls_per_hour: self.model_calls_per_hour.saturating_mul(times),
+        }
+    }
+}
+
+/// How much more than one session an agent or a sender has by default: several that are busy at
+/// once, or forty sub-agents that are not.
+const SHARED: u32 = 4;
 
 impl Default for Budget {
     fn default() -> Self {
@@ -74,6 +97,7 @@ impl Default for Budget {
             spawns_per_hour: 40,
             sends_per_hour: 120,
             outbound_bytes_per_hour: 8 * 1024 * 1024,
+            model_calls_per_hour: 2000,
         }
     }
 }
@@ -117,6 +141,8 @@ impl Default for Settings {
             ask_seconds: 120,
             permit_seconds: 60,
             budget: Budget::default(),
+            agent_budget: Budget::default().times(SHARED),
+            sender_budget: Budget::default().times(SHARED),
             places: Places::default(),
             overrides: Vec::new(),
         }

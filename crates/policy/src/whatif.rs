@@ -64,7 +64,7 @@ pub fn changes(bundle: &Bundle, state: &SessionState, action: &Action, now_ms: u
         }
     }
     let tool = crate::decide::tool_name(&action.kind);
-    if bundle.tool_denied(tool, &action.origin) {
+    if bundle.tool_denied(tool, &action.origin, &state.makers) {
         add(format!("tools_deny -= \"{tool}\""), &|s| {
             s.tools_deny.retain(|t| t != tool);
             if !s.tools_allow.is_empty() {

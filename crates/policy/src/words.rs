@@ -88,6 +88,55 @@ struct Message {
     selects: bool,
     delegates: bool,
     myself: bool,
+    /// Which words may be in the text: most values that are looked up are not. Nothing at all says
+    /// nothing.
+    #[serde(default)]
+    sieve: Sieve,
+}
+
+/// A set of words that may hold more than was put in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Sieve([u64; 8]);
+
+impl Sieve {
+    /// Of the words of a folded text.
+    fn of(text: &str) -> Self {
+        let mut sieve = Self::default();
+        for word in text.split(|c| !joins(c)).filter(|word| !word.is_empty()) {
+            let (slot, bit) = Self::place(word);
+            if let Some(slot) = sieve.0.get_mut(slot) {
+                *slot |= bit;
+            }
+        }
+        sieve
+    }
+
+    fn place(word: &str) -> (usize, u64) {
+        // FNV-1a: short words, and nothing to gain for who finds two alike.
+        let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        });
+        ((hash >> 61) as usize, 1 << (hash >> 20 & 63))
+    }
+
+    /// Whether [`holds`] may find a value in the text.
+    fn may_hold(&self, needle: &str) -> bool {
+        let end = needle.find(|c| !joins(c)).unwrap_or(needle.len());
+        let word = needle.get(..end).unwrap_or_default();
+        // A value that begins or ends with a sign may stand inside of a word.
+        let whole = word.chars().next().is_some_and(char::is_alphanumeric)
+            && (end < needle.len() || word.chars().next_back().is_some_and(char::is_alphanumeric));
+        if !whole || self.0 == [0; 8] {
+            return true;
+        }
+        let (slot, bit) = Self::place(word);
+        self.0.get(slot).is_some_and(|slot| slot & bit != 0)
+    }
+}
+
+/// Whether a character makes a longer word of what stands beside it.
+fn joins(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '@')
 }
 
 /// The words of a session, newest last.
@@ -151,7 +200,6 @@ pub fn holds(hay: &str, needle: &str) -> bool {
     if needle.is_empty() {
         return false;
     }
-    let joins = |c: char| c.is_alphanumeric() || matches!(c, '_' | '@');
     let mut from = 0;
     while let Some(at) = hay.get(from..).and_then(|h| h.find(needle)) {
         let start = from + at;
@@ -290,6 +338,7 @@ impl Words {
             selects: any(&LEXICON.selects),
             delegates: any(&LEXICON.delegates),
             myself: any(&LEXICON.myself),
+            sieve: Sieve::of(&folded),
             text: folded,
         };
         if self.messages.len() >= MAX_MESSAGES {
@@ -335,7 +384,7 @@ impl Words {
     /// Whether the words contain a value (given folded).
     #[must_use]
     pub fn name(&self, folded: &str) -> bool {
-        self.messages.iter().rev().any(|m| holds(&m.text, folded))
+        self.messages.iter().rev().any(|m| m.sieve.may_hold(folded) && holds(&m.text, folded))
     }
 
     /// The folded texts, newest first.
@@ -352,6 +401,19 @@ mod tests {
         let mut words = Words::default();
         words.add(text);
         words
+    }
+
+    proptest::proptest! {
+        /// The sieve keeps nothing back that is there.
+        #[test]
+        fn a_sieve_lets_through_what_is_held(
+            text in "[a-c_@./ -]{0,24}", needle in "[a-c_@./ -]{1,6}"
+        ) {
+            let folded = fold(&text);
+            if holds(&folded, &needle) {
+                proptest::prop_assert!(Sieve::of(&folded).may_hold(&needle));
+            }
+        }
     }
 
     #[test]

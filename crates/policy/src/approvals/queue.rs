@@ -20,7 +20,7 @@ pub const MAX_STANDING_MS: u64 = 90 * 24 * 3_600_000;
 /// How long an answer for once or for a session holds when nothing is said.
 pub const DEFAULT_MS: u64 = 24 * 3_600_000;
 /// Most letters kept of a text that is shown.
-const MAX_TEXT: usize = 2000;
+const MAX_TEXT: usize = 6000;
 
 /// A call about which a person has to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Question {
     pub digest: String,
     /// Why it is asked, for people.
     pub why: String,
+    /// The call, for people.
+    pub call: String,
 }
 
 /// A question that waits.
@@ -52,6 +54,9 @@ pub struct Waiting {
     pub digest: String,
     /// Why it is asked.
     pub why: String,
+    /// The call, as far as it may be shown.
+    #[serde(default)]
+    pub call: String,
     /// How often it was asked.
     pub times: u64,
     /// First asked, Unix time in milliseconds.
@@ -164,6 +169,7 @@ impl Queue {
             tool: question.tool,
             digest: question.digest,
             why: question.why.chars().take(MAX_TEXT).collect(),
+            call: question.call.chars().take(MAX_TEXT).collect(),
             times: 1,
             first_ms: now_ms,
             last_ms: now_ms,
@@ -334,6 +340,7 @@ mod tests {
             tool: "web_fetch".into(),
             digest: digest.into(),
             why: "because".into(),
+            call: "Call: web_fetch".into(),
         }
     }
 

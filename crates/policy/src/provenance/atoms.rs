@@ -51,30 +51,73 @@ const FILE_ENDINGS: &[&str] = &[
 pub fn of(text: &str) -> Vec<Atom> {
     let mut out = Vec::new();
     let mut start = None;
-    for (i, c) in text.char_indices() {
-        let part = c.is_alphanumeric()
-            || matches!(
-                c,
-                '.' | '-' | '_' | '@' | ':' | '/' | '%' | '+' | '~' | '#' | '?' | '=' | '&' | '$'
-            );
+    // Without one of these a token addresses nothing: most words have none.
+    let mut marked = false;
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while let Some(&b) = bytes.get(i) {
+        let (part, len) = match PARTS.get(usize::from(b)) {
+            Some(part) => (*part, 1),
+            None => match text.get(i..).and_then(|rest| rest.chars().next()) {
+                Some(c) => (c.is_alphanumeric(), c.len_utf8()),
+                None => (false, 1),
+            },
+        };
         match (part, start) {
-            (true, None) => start = Some(i),
-            (false, Some(from)) => {
-                token(text, from..i, &mut out);
-                start = None;
+            (true, _) => {
+                start.get_or_insert(i);
+                marked |= matches!(b, b'.' | b'/' | b'@' | b':');
             }
-            _ => {}
+            (false, Some(from)) => {
+                if marked {
+                    token(text, from..i, &mut out);
+                    if out.len() >= MAX_ATOMS {
+                        return out;
+                    }
+                }
+                (start, marked) = (None, false);
+            }
+            (false, None) => {}
         }
-        if out.len() >= MAX_ATOMS {
-            return out;
-        }
+        i += len;
     }
-    if let Some(from) = start {
+    if let Some(from) = start.filter(|_| marked) {
         token(text, from..text.len(), &mut out);
     }
     accounts(text, &mut out);
     out
 }
+
+/// Characters of ASCII that tokens are made of.
+const PARTS: [bool; 128] = {
+    let mut parts = [false; 128];
+    let mut i = 0;
+    while i < 128 {
+        let b = i as u8;
+        #[expect(clippy::indexing_slicing, reason = "below the length, and at build time")]
+        {
+            parts[i] = b.is_ascii_alphanumeric()
+                || matches!(
+                    b,
+                    b'.' | b'-'
+                        | b'_'
+                        | b'@'
+                        | b':'
+                        | b'/'
+                        | b'%'
+                        | b'+'
+                        | b'~'
+                        | b'#'
+                        | b'?'
+                        | b'='
+                        | b'&'
+                        | b'$'
+                );
+        }
+        i += 1;
+    }
+    parts
+};
 
 fn token(text: &str, range: Range<usize>, out: &mut Vec<Atom>) {
     let Some(raw) = text.get(range.clone()) else { return };
@@ -151,18 +194,15 @@ fn accounts(text: &str, out: &mut Vec<Atom>) {
             i += 1;
             continue;
         }
-        let mut value = String::new();
         let (mut digits, mut letters, mut j, mut end) = (0usize, 0usize, i, i);
         while let Some(&c) = bytes.get(j) {
             match c {
                 b'0'..=b'9' => {
                     digits += 1;
-                    value.push(c as char);
                     end = j + 1;
                 }
                 b'A'..=b'Z' | b'a'..=b'z' if letters < 6 && c.is_ascii_uppercase() => {
                     letters += 1;
-                    value.push(c.to_ascii_lowercase() as char);
                     end = j + 1;
                 }
                 b' ' | b'-' | b'.' | b'(' | b')' | b'+' => {
@@ -181,8 +221,10 @@ fn accounts(text: &str, out: &mut Vec<Atom>) {
                 break;
             }
         }
-        let date = looks_like_date(text.get(i..end).unwrap_or_default());
-        if digits >= 8 && digits >= letters * 2 && !date {
+        let run = text.get(i..end).unwrap_or_default();
+        if digits >= 8 && digits >= letters * 2 && !looks_like_date(run) {
+            let kept = run.chars().filter(char::is_ascii_alphanumeric);
+            let value = kept.map(|c| c.to_ascii_lowercase()).collect();
             out.push(Atom { kind: Kind::Account, value, at: i..end });
         }
         i = end.max(i + 1);

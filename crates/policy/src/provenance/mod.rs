@@ -162,7 +162,7 @@ impl Memory {
                     self.record(record, &seen, words, found);
                 }
             }
-            None => self.prose(text, &seen, words, seen.named),
+            None => drop(self.prose(text, &seen, words, seen.named)),
         }
         if seen.confidentiality >= Confidentiality::Private {
             self.print(text, seen.confidentiality);
@@ -186,7 +186,14 @@ impl Memory {
         self.note(hash(&atoms::link(&words::fold(url))), NAMED);
     }
 
-    fn prose(&mut self, text: &str, seen: &Seen<'_>, words: &Words, named: bool) {
+    /// Notes the atoms of a text, and returns them.
+    fn prose(
+        &mut self,
+        text: &str,
+        seen: &Seen<'_>,
+        words: &Words,
+        named: bool,
+    ) -> Vec<atoms::Atom> {
         let mut flags = PROSE;
         if seen.integrity > Integrity::Outside {
             flags |= BELIEVED;
@@ -195,9 +202,11 @@ impl Memory {
             flags |= DELEGATED;
             self.delegated.add(text);
         }
-        for atom in atoms::of(text) {
+        let atoms = atoms::of(text);
+        for atom in &atoms {
             self.note(hash(&atom.value), flags);
         }
+        atoms
     }
 
     fn record(&mut self, record: &Record, seen: &Seen<'_>, words: &Words, found: bool) {
@@ -211,8 +220,7 @@ impl Memory {
         let mut links = Vec::new();
         for field in &record.fields {
             if field.is_prose() {
-                self.prose(&field.value, seen, words, named);
-                for atom in atoms::of(&field.value) {
+                for atom in self.prose(&field.value, seen, words, named) {
                     if atom.kind == atoms::Kind::Link && links.len() < 4 {
                         let link = hash(&atom.value);
                         if !links.contains(&link) {
@@ -452,9 +460,7 @@ const RELATED: &[&str] = &[
 
 /// The fields by which a person may call a record.
 fn names_of(record: &Record) -> Vec<Name> {
-    let ends = |key: &str, keys: &[&str]| {
-        keys.contains(&key) || keys.iter().any(|k| key.ends_with(&format!("_{k}")))
-    };
+    let ends = records::is_one_of;
     record
         .fields
         .iter()

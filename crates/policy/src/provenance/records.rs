@@ -65,14 +65,18 @@ const PROSE_KEYS: &[&str] = &[
     "reason",
 ];
 
+/// Whether a key, or its last part (`_` between), is one of these.
+pub(super) fn is_one_of(key: &str, keys: &[&str]) -> bool {
+    keys.contains(&key.rsplit('_').next().unwrap_or(key))
+}
+
 impl Field {
     /// Whether the value is content rather than a field.
     #[must_use]
     pub fn is_prose(&self) -> bool {
         self.value.len() > MAX_FIELD
-            || self.value.contains('\n')
-            || PROSE_KEYS.contains(&self.key.as_str())
-            || PROSE_KEYS.iter().any(|k| self.key.ends_with(&format!("_{k}")))
+            || memchr::memchr(b'\n', self.value.as_bytes()).is_some()
+            || is_one_of(&self.key, PROSE_KEYS)
     }
 }
 

@@ -238,6 +238,7 @@ fn show(all: &Listed, id: u64) -> Option<String> {
         let _ = writeln!(out, "  tool     {}", plain(&w.tool));
         let _ = writeln!(out, "  session  {}", plain(&w.session));
         let _ = writeln!(out, "  why      {}", plain(&w.why));
+        let _ = writeln!(out, "  what     {}", plain(&w.call));
         let _ = writeln!(out, "  call     {}", plain(&w.digest));
         let _ = writeln!(
             out,
@@ -334,6 +335,7 @@ mod tests {
             tool: "web_fetch".into(),
             digest: "4f2a".into(),
             why: "`news.example` is not listed \u{1b}[2J\u{202e}".into(),
+            call: "Call: web_fetch {\"url\":\"https://news.example\"}".into(),
             times,
             first_ms: 1_700_000_000_000,
             last_ms: 1_700_000_060_000,

@@ -1,9 +1,11 @@
-//! `seawall policy check|test|explain|diff|suggest|replay`.
+//! `seawall policy check|test|explain|diff|suggest|replay|prove`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "what these subcommands print is their purpose"
 )]
+
+mod prove;
 
 use clap::Subcommand;
 use seawall_model::{Action, ActionKind, Decision, Effect, Origin, Requester, ToolCall};
@@ -87,6 +89,7 @@ enum Command {
         #[arg(long = "policy")]
         files: Vec<PathBuf>,
     },
+    Prove(prove::Args),
 }
 
 /// Exit codes as everywhere: 1 is the answer "no", 3 is "could not be done".
@@ -103,6 +106,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Command::Diff { old, new, with } => diff(old, new, with.as_deref()),
         Command::Suggest { events } => suggest(events),
         Command::Replay { events, files } => replay(events, files),
+        Command::Prove(args) => prove::run(args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

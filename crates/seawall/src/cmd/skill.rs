@@ -414,6 +414,27 @@ pub(crate) fn gate_lock() -> PathBuf {
     lock::default_path()
 }
 
+/// The tools of these MCP servers, as the operator approved them, under the names by which the
+/// gateway calls them.
+pub(crate) fn approved_tools<'s>(
+    servers: impl Iterator<Item = &'s String>,
+) -> Vec<seawall_policy::infer::Offer> {
+    let Ok(lock) = Lock::read(&gate_lock()) else { return Vec::new() };
+    let mut out = Vec::new();
+    for (server, pin) in servers.filter_map(|server| Some((server, lock.mcp.get(server)?))) {
+        for (name, text) in &pin.tools {
+            let Ok(tool) = serde_json::from_str::<serde_json::Value>(text) else { continue };
+            let description = tool.get("description").and_then(|d| d.as_str()).unwrap_or_default();
+            out.push(seawall_policy::infer::Offer {
+                name: format!("{server}__{name}"),
+                description: description.to_owned(),
+                schema: tool.get("inputSchema").cloned().unwrap_or_default(),
+            });
+        }
+    }
+    out
+}
+
 /// Makes the folder of [`gate_lock`].
 pub(crate) fn make_gate_folder() -> Result<PathBuf, String> {
     lock::make_folder(&gate_lock())

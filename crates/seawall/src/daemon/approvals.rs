@@ -303,6 +303,7 @@ mod tests {
             tool: "web_fetch".into(),
             digest: "d".into(),
             why: "the host is not listed".into(),
+            call: "Call: web_fetch".into(),
         }
     }
 

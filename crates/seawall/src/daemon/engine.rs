@@ -5,9 +5,11 @@
 //! and the sessions' relations.
 
 use super::approvals::Approvals;
+use super::budgets::Budgets;
 use super::guard::lock;
 use super::heard::Heard;
 use super::protocol::Changed;
+use super::question;
 use super::sessions::{ANYBODY, Sessions};
 use crate::home::Home;
 use crate::render::Facts;
@@ -18,6 +20,7 @@ use seawall_model::{
     Action, ActionKind, Decision, Effect, Event, Origin, Plane, Requester, Severity, Verdict,
 };
 use seawall_policy::approvals::queue::Question;
+use seawall_policy::sequence::Forget;
 use seawall_policy::session::Lineage;
 use seawall_policy::trust::{SessionKind, Trust};
 use seawall_policy::{Bundle, Deployment, Observation, Places, SessionState};
@@ -85,6 +88,8 @@ struct Table {
     forgotten: Option<Label>,
     /// Questions that wait for the operator, and answers that hold.
     approvals: Approvals,
+    /// What agents and senders used up.
+    budgets: Budgets,
 }
 
 impl Table {
@@ -131,6 +136,8 @@ pub(crate) struct Judged {
 pub(crate) struct Engine {
     bundle: Bundle,
     places: Places,
+    /// Tools of MCP servers as the operator approved them.
+    offered: Observation,
     table: Mutex<Table>,
 }
 
@@ -150,8 +157,10 @@ impl Engine {
         for (path, label) in kept.files()? {
             known.label_file(&path, label);
         }
+        let budgets = Budgets::open(&kept)?;
         let table = Table {
             sessions: HashMap::new(),
+            budgets,
             kept,
             clock: 0,
             scheduling: Vec::new(),
@@ -163,7 +172,8 @@ impl Engine {
             forgotten: known.forgotten,
             approvals,
         };
-        Ok((Self { bundle, places, table: Mutex::new(table) }, trouble))
+        let offered = Observation::Tools { tools: facts.mcp_tools.clone() };
+        Ok((Self { bundle, places, offered, table: Mutex::new(table) }, trouble))
     }
 
     /// Whether the settings make a bundle.
@@ -206,8 +216,10 @@ impl Engine {
         let action = Action { origin, ..action.clone() };
         let key = action.origin.session_key.clone();
         let given = table.approvals.grants(&key, now_ms);
+        let shared = table.budgets.lend(&action.origin);
         let session = self.lend(&mut table, &key);
         session.state.given = given;
+        session.state.shared = shared;
         let decided = seawall_policy::decide_fully(&self.bundle, &session.state, &action, now_ms);
         let question = Question {
             keys: decided.asks,
@@ -215,13 +227,20 @@ impl Engine {
             tool: tool_of(&action.kind).to_owned(),
             digest: decided.digest,
             why: decided.verdict.explain(),
+            call: question::call(&action),
         };
         let mut verdict = decided.verdict;
         let mut events = Vec::new();
-        if verdict.decision == Decision::Ask && !can_ask {
+        let fits = can_ask && question::shown(&action, &verdict).is_some();
+        if verdict.decision == Decision::Ask && !fits {
             let (told, noted) = table.approvals.ask(question.clone(), now_ms);
             events = noted;
-            deny(&mut verdict, "ask.nobody", format!("nobody can be asked in this turn: {told}"));
+            let why = if can_ask {
+                "the call asks for more than one question shows"
+            } else {
+                "nobody can be asked in this turn"
+            };
+            deny(&mut verdict, "ask.nobody", format!("{why}: {told}"));
         } else if !decided.answered.is_empty() {
             let (id, digest) = (&action.call_id, &question.digest);
             match table.approvals.used(&action.origin, id, &decided.answered, digest, now_ms) {
@@ -235,6 +254,8 @@ impl Engine {
         let session = self.session(&mut table, &key);
         session.state.followed = tool_of(&action.kind) == "exec";
         seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
+        take_back(&mut table, &action.origin, now_ms);
+        let session = self.session(&mut table, &key);
         if verdict.decision == Decision::Allow {
             let lineage = session.state.lineage(&self.bundle, &action.origin);
             give_back(&mut table, &key);
@@ -279,9 +300,17 @@ impl Engine {
         }
         verdict.decision = Decision::Allow;
         let key = action.origin.session_key.clone();
+        {
+            let session = self.session(&mut table, &key);
+            self.bundle.sequences().forget(&mut session.state.sequences, Forget::Approval);
+        }
+        let shared = table.budgets.lend(&action.origin);
         let session = self.lend(&mut table, &key);
         session.state.followed = tool_of(&action.kind) == "exec";
+        session.state.shared = shared;
         seawall_policy::commit(&self.bundle, &mut session.state, &action, &verdict, now_ms);
+        take_back(&mut table, &action.origin, now_ms);
+        let session = self.session(&mut table, &key);
         let lineage = session.state.lineage(&self.bundle, &action.origin);
         give_back(&mut table, &key);
         self.wrote(&mut table, &verdict, &action, now_ms);
@@ -519,6 +548,18 @@ impl Engine {
                 );
                 note(hook, &origin, now_ms)
             }
+            "model_call_ended" => {
+                let key = origin.session_key.clone();
+                let mut shared = table.budgets.lend(&origin);
+                shared.agent.model_called(now_ms);
+                if let Some(sender) = &mut shared.sender {
+                    sender.model_called(now_ms);
+                }
+                let table = &mut *table;
+                table.budgets.take_back(&origin, shared, &table.kept, now_ms);
+                self.session(table, &key).state.counters.model_called(now_ms);
+                None
+            }
             "gateway_start"
             | "gateway_stop"
             | "session_start"
@@ -650,6 +691,8 @@ impl Engine {
                 }
             };
             let written = (state.label.clone(), state.step);
+            let mut state = state;
+            seawall_policy::observe(&self.bundle, &mut state, &self.offered, 0);
             table
                 .sessions
                 .insert(key.to_owned(), Session { state, used: clock, written, spoke: None });
@@ -692,6 +735,7 @@ impl Engine {
     /// Writes every session: at the guard's end.
     pub(crate) fn close(&self) {
         let table = lock(&self.table);
+        table.budgets.close(&table.kept);
         for (key, session) in &table.sessions {
             remember(table.kept.save(key, &session.state, crate::clock::now_ms()));
         }
@@ -706,6 +750,7 @@ impl Engine {
         let inherited = SessionState::inherit(lineage);
         child.state.lineage = inherited.lineage;
         child.state.words = inherited.words;
+        child.state.makers = inherited.makers;
         if let Some(label) = inherited.label {
             child.state.see(&label, "parent session");
         }
@@ -779,6 +824,13 @@ fn give_back(table: &mut Table, key: &str) {
     }
 }
 
+/// Takes shared counters back from a session.
+fn take_back(table: &mut Table, origin: &Origin, now_ms: u64) {
+    let Some(session) = table.sessions.get_mut(&origin.session_key) else { return };
+    let shared = std::mem::take(&mut session.state.shared);
+    table.budgets.take_back(origin, shared, &table.kept, now_ms);
+}
+
 /// Whether nobody is named as the requester.
 fn nobody(origin: &Origin) -> bool {
     origin
@@ -828,7 +880,7 @@ fn tool_of(kind: &ActionKind) -> &str {
 }
 
 /// Says when something that should outlive the guard will not.
-fn remember(outcome: Result<(), String>) {
+pub(super) fn remember(outcome: Result<(), String>) {
     if let Err(why) = outcome {
         tracing::error!(error = %why, "not written");
     }
@@ -1214,6 +1266,57 @@ mod tests {
         turn(&engine, parent, "please mail hello to evil2@x.test");
         assert!(is_outside(parent));
         assert_ne!(decide(&engine, parent, "c3", "message", mail("evil2@x.test")), Decision::Allow);
+    }
+
+    #[test]
+    fn an_agent_uses_one_budget_in_all_its_sessions_and_over_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        home.create().unwrap();
+        let text = "[policy]\nagent_budget.calls_per_hour = 2\nbudget.model_calls_per_hour = 1";
+        let file = seawall_policy::PolicyFile { name: "x.toml".into(), text: text.into() };
+        let settings = Settings { policy_files: vec![file], ..Settings::default() };
+        let workspaces = BTreeMap::from([(String::new(), "/w".into())]);
+        let facts = Facts { workspaces, ..Facts::default() };
+        let load = || Engine::load(&settings, &facts, &home).unwrap().0;
+        let list = |engine: &Engine, session: &str, id: &str| {
+            owner_turn(engine, session, "look around");
+            decide(engine, session, id, "ls", serde_json::json!({ "path": "." }))
+        };
+        let engine = load();
+        assert_eq!(list(&engine, "agent:main:a", "1"), Decision::Allow);
+        assert_eq!(list(&engine, "agent:main:b", "2"), Decision::Allow);
+        assert_eq!(list(&engine, "agent:main:c", "3"), Decision::Deny);
+        engine.close();
+        drop(engine);
+        assert_eq!(list(&load(), "agent:main:d", "4"), Decision::Deny);
+        std::fs::remove_file(home.sessions()).unwrap();
+        let engine = load();
+        let of = Origin { session_key: "agent:main:e".into(), ..Origin::default() };
+        for _ in 0..2 {
+            engine.observe("model_call_ended", &of, &Value::Null, 1);
+        }
+        assert_eq!(list(&engine, "agent:main:e", "5"), Decision::Deny);
+        assert_eq!(list(&engine, "agent:main:f", "6"), Decision::Allow);
+    }
+
+    #[test]
+    fn a_servers_tools_are_read_as_the_operator_approved_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        home.create().unwrap();
+        let offer = seawall_policy::infer::Offer {
+            name: "notes__list_notes".into(),
+            description: "List all notes.".into(),
+            schema: serde_json::json!({ "type": "object", "properties": {} }),
+        };
+        for (mcp_tools, decision) in [(vec![], Decision::Ask), (vec![offer], Decision::Allow)] {
+            let facts = Facts { mcp_tools, ..Facts::default() };
+            let engine = Engine::load(&Settings::default(), &facts, &home).unwrap().0;
+            owner_turn(&engine, "agent:main:a", "list my notes");
+            let none = serde_json::json!({});
+            assert_eq!(decide(&engine, "agent:main:a", "1", "notes__list_notes", none), decision);
+        }
     }
 
     #[test]

@@ -488,7 +488,8 @@ fn question(action: &Action, verdict: &seawall_model::Verdict, timeout_ms: u64) 
     };
     Ask {
         title: format!("Seawall asks: {}", tool.chars().take(60).collect::<String>()),
-        description: verdict.explain().chars().take(1500).collect(),
+        // What does not fit was not asked but queued.
+        description: super::question::shown(action, verdict).unwrap_or_default(),
         timeout_ms,
     }
 }

@@ -5,6 +5,7 @@
 //! dies; until then the plugin's calls block, and the proxy and the door accept nobody.
 
 pub(crate) mod approvals;
+mod budgets;
 mod engine;
 mod forward;
 mod guard;
@@ -12,6 +13,7 @@ mod heard;
 mod liveness;
 mod planes;
 pub(crate) mod protocol;
+mod question;
 mod sessions;
 mod status;
 mod tickets;

@@ -9,6 +9,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use seawall_model::label::Label;
 use seawall_policy::SessionState;
+use seawall_policy::budget::Counters;
 use seawall_policy::session::Lineage;
 use std::path::Path;
 
@@ -35,6 +36,7 @@ impl Sessions {
                  CREATE TABLE IF NOT EXISTS sessions (key TEXT PRIMARY KEY, written INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
                  CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, lineage TEXT NOT NULL) STRICT;
                  CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, label TEXT NOT NULL) STRICT;
+                 CREATE TABLE IF NOT EXISTS budgets (name TEXT PRIMARY KEY, used TEXT NOT NULL) STRICT;
                  CREATE TABLE IF NOT EXISTS pairs (a TEXT NOT NULL, b TEXT NOT NULL, PRIMARY KEY (a, b)) STRICT;",
             )?;
             Ok::<_, rusqlite::Error>(connection)
@@ -120,11 +122,44 @@ impl Sessions {
         let read = || {
             let mut statement = self.0.prepare_cached(
                 "SELECT b FROM pairs WHERE a = ?1
-                 UNION SELECT a FROM pairs WHERE b IN (?1, '*') AND a <> ?1 LIMIT 64",
+                 UNION SELECT a FROM pairs WHERE b IN (?1, '*') AND a <> ?1 LIMIT 65",
             )?;
             statement.query_map([key], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
         };
-        read().map_err(|e: rusqlite::Error| e.to_string())
+        let found = read().map_err(|e: rusqlite::Error| e.to_string())?;
+        // With more than are looked at, anybody may have written to it.
+        Ok(if found.len() > 64 { vec![ANYBODY.to_owned()] } else { found })
+    }
+
+    /// Keeps what an agent or a sender used up; none to forget it.
+    pub(super) fn set_budget(&self, name: &str, used: Option<&Counters>) -> Result<(), String> {
+        match used {
+            Some(used) => {
+                let text = serde_json::to_string(used).map_err(|e| e.to_string())?;
+                self.0.execute(
+                    "INSERT OR REPLACE INTO budgets(name, used) VALUES (?1, ?2)",
+                    params![name, text],
+                )
+            }
+            None => self.0.execute("DELETE FROM budgets WHERE name = ?1", [name]),
+        }
+        .map(drop)
+        .map_err(|e| e.to_string())
+    }
+
+    /// What agents and senders used up.
+    pub(super) fn budgets(&self) -> Result<Vec<(String, Counters)>, String> {
+        let read = || {
+            let mut statement = self.0.prepare("SELECT name, used FROM budgets")?;
+            statement
+                .query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?
+                .collect::<Result<Vec<(String, String)>, _>>()
+        };
+        read()
+            .map_err(|e: rusqlite::Error| e.to_string())?
+            .into_iter()
+            .map(|(name, text)| Ok((name, serde_json::from_str(&text).map_err(|e| e.to_string())?)))
+            .collect()
     }
 
     /// Who made a scheduled job.

@@ -91,6 +91,10 @@ pub(crate) struct Facts {
     pub(crate) needs: BTreeSet<Need>,
     /// Stdio MCP servers.
     pub(crate) mcp: BTreeMap<String, McpServer>,
+    /// Their tools, as the operator approved them (`seawall skill tools --approve`): what the engine
+    /// may infer from. What a server says of itself otherwise is not believed.
+    #[serde(default)]
+    pub(crate) mcp_tools: Vec<seawall_policy::infer::Offer>,
 }
 
 /// OpenClaw's default port.

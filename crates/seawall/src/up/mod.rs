@@ -246,6 +246,21 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                             let _ = request.reply.send(refusal);
                             continue;
                         }
+                        // A policy that differs alone applies at once: only the guard starts anew,
+                        // and the sessions that it keeps go on.
+                        if state.only_policy(&next) {
+                            if let Some(event) = widens::event(&next.policy, &next.gained, now_ms()) {
+                                guard.tell(&ToGuard::Note(event)).await;
+                            }
+                            let changes = state.adopt(next);
+                            if let Err(why) = runs.renew(&state.prepared) {
+                                let _ = request.reply.send(json!({ "ok": false, "error": why }));
+                                continue;
+                            }
+                            guard.tell(&ToGuard::Stop).await;
+                            let _ = request.reply.send(json!({ "ok": true, "changes": changes }));
+                            continue;
+                        }
                         let with = gateway::Validation::of(&state.prepared, &next.settings);
                         let checked = checked.clone();
                         tokio::task::spawn_blocking(move || {

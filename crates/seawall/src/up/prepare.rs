@@ -77,6 +77,7 @@ pub(crate) fn render_for(
 ) -> (Facts, Frame, Rendered) {
     let config_dir = deployment.config_path.parent().unwrap_or(Path::new("/"));
     let mut facts = Facts::of(&loaded.value, &deployment.home, &deployment.state_dir, config_dir);
+    facts.mcp_tools = crate::cmd::skill::approved_tools(facts.mcp.keys());
     facts.forwards.extend(
         settings
             .gateway

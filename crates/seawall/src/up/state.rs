@@ -192,6 +192,23 @@ impl State {
         Ok(Next { settings, loaded, facts, frame, rendered, policy, gained })
     }
 
+    /// Whether the next configuration differs in nothing that the gateway, a run or a plane was
+    /// started with: the policy alone, which the guard reads anew without the gateway's noticing.
+    pub(super) fn only_policy(&self, next: &Next) -> bool {
+        let now = &self.prepared;
+        next.rendered.config == now.rendered.config
+            && next.facts == now.facts
+            && super::widens::same_beside_policy(&next.settings, &now.settings)
+    }
+
+    /// Takes the next policy over. The snapshot stays: it is the same.
+    pub(super) fn adopt(&mut self, next: Next) -> Value {
+        let changes = serde_json::to_value(&next.rendered.changes).unwrap_or(Value::Null);
+        self.prepared.settings = next.settings;
+        self.applying_guard = true;
+        changes
+    }
+
     /// Puts a checked snapshot in place and returns what differs from the user's configuration.
     pub(super) fn install(&mut self, next: Next) -> Result<Value, String> {
         self.snapshots.install(&next.rendered, &next.facts)?;

@@ -67,6 +67,19 @@ fn in_facts(facts: &Facts) -> BTreeSet<String> {
     workspaces.chain(read).chain(ports).chain(servers).collect()
 }
 
+/// Whether two settings are the same but for the policy.
+pub(super) fn same_beside_policy(a: &Settings, b: &Settings) -> bool {
+    let rest = |settings: &Settings| Settings {
+        policy: toml::Table::new(),
+        tool: Vec::new(),
+        sequence: Vec::new(),
+        policy_files: Vec::new(),
+        source: crate::settings::Source::default(),
+        ..settings.clone()
+    };
+    rest(a) == rest(b)
+}
+
 /// The answer to somebody who asked for changes that widen and did not say that they may.
 pub(super) fn refusal(changes: &[Change], gained: &[String], widen: bool) -> Option<Value> {
     let policy = compare::asks(changes);
@@ -170,6 +183,17 @@ mod tests {
         assert_eq!(refusal(&wider, &[], true), None);
         assert_eq!(event(&wider, &[], 0).unwrap().kind, "policy.widened");
         assert_eq!(event(&between(HOST, HOST), &[], 0), None);
+    }
+
+    #[test]
+    fn only_the_policy_is_changed_without_the_gateway() {
+        let of = |text: &str| Settings { ..toml::from_str::<Settings>(text).unwrap() };
+        let (none, host) = (settings(NONE), settings(HOST));
+        assert!(same_beside_policy(&none, &host));
+        assert!(same_beside_policy(&of(NONE), &of(HOST)));
+        let slow = "[guard]\nheartbeat_ms = 4000\n";
+        assert!(!same_beside_policy(&of(NONE), &of(slow)));
+        assert!(!same_beside_policy(&of(NONE), &of("[egress]\nx = 1\n")));
     }
 
     #[test]
