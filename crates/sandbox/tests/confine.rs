@@ -534,14 +534,16 @@ fn held_memory(world: &World) {
     let dir = world.folder("memory");
     std::fs::create_dir_all(dir.join("memory")).unwrap();
     std::fs::write(dir.join("MEMORY.md"), "mine\n").unwrap();
-    let script =
-        "echo x >> MEMORY.md; echo x > memory/day.md; mv MEMORY.md m; echo x > note; echo worked";
+    // The owner's shell obeys it when they come here.
+    std::fs::write(dir.join(".envrc"), "mine\n").unwrap();
+    let script = "echo x >> MEMORY.md; echo x >> .envrc; rm .envrc; echo x > memory/day.md; mv MEMORY.md m; echo x > note; echo worked";
     let read = || std::fs::read_to_string(dir.join("MEMORY.md")).unwrap();
     let mut plan = plan(world, &["/bin/sh", "-c", script]);
     plan.workspace = Some((dir.to_str().unwrap().into(), Access::Rw));
     plan.hold_memory = true;
     assert!(run(&run_plan(&plan).unwrap()).1.contains("worked"));
     assert_eq!(read(), "mine\n");
+    assert_eq!(std::fs::read_to_string(dir.join(".envrc")).unwrap(), "mine\n");
     assert!(!dir.join("memory/day.md").exists() && dir.join("note").exists());
 
     // What the verdict names is not held; skills are, whatever it names.

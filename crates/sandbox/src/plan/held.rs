@@ -31,18 +31,16 @@ pub const UNMADE: &[&str] = &[
 ];
 
 /// What other programs obey when somebody works in the folder outside: shells, editors, package
-/// managers, hook managers, other agents. Held where it exists, unless the verdict names it. What
-/// does not exist is not set aside: a checkout brings such files.
-const OBEYED: &[&str] = &[
+/// managers, hook managers, other agents. Held in runs where it exists, unless the verdict names it;
+/// the file tools reach it. What does not exist is not set aside: a checkout brings such files.
+pub const OBEYED: &[&str] = &[
     ".envrc",
     ".npmrc",
     ".vscode/tasks.json",
-    ".vscode/settings.json",
     ".husky",
     ".githooks",
     ".claude",
     ".cursorrules",
-    ".cursor",
     "CLAUDE.md",
     "GEMINI.md",
     ".openclaw/extensions",
@@ -123,7 +121,7 @@ pub(super) fn held(
             }
         }
     }
-    for name in OBEYED.iter().filter(|name| !how.releases_in(name)) {
+    for name in OBEYED.iter().filter(|name| how.memory && !how.releases_in(name)) {
         let path = format!("{from}/{name}");
         match host.kind(&path) {
             Some(Kind::Folder) => hold(name),

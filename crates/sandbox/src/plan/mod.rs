@@ -11,7 +11,7 @@ mod run;
 mod system;
 
 pub use gateway::{GatewayPlan, gateway_plan, gateway_plan_with};
-pub use held::{IDENTITY_FILES, MADE, UNMADE};
+pub use held::{IDENTITY_FILES, MADE, OBEYED, UNMADE};
 pub use host::{Host, Kind, RealHost};
 pub use layout::{Grant, layout};
 pub use run::{AGENT, Needs, Only, RunPlan, WORKSPACE, needs, run_plan, run_plan_with};
