@@ -80,7 +80,15 @@ impl Guard {
         let room = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
         loop {
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return Ok(()) };
-            let (stream, _) = listener.accept().await?;
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                // Out of descriptors: a guard that ended for it would take every plane along.
+                Err(error) => {
+                    tracing::warn!(%error, "the plugin's socket could not accept");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
             let guard = Arc::clone(&self);
             tokio::spawn(async move {
                 if let Err(why) = guard.connection(stream).await {
@@ -269,6 +277,10 @@ impl Guard {
                 });
             }
             ToGuard::Observe { hook, origin, data } => {
+                if let Some(event) = self.outside(&hook, &origin, &data) {
+                    let log = Arc::clone(&self.log);
+                    tokio::spawn(async move { log.append(event).await });
+                }
                 let event = self.engine.observe(&hook, &origin, &data, now_ms());
                 if let Some(event) = event {
                     let log = Arc::clone(&self.log);
@@ -276,6 +288,38 @@ impl Guard {
                 }
             }
         }
+    }
+
+    /// A command that would run, or may have run, outside the sandbox.
+    fn outside(&self, hook: &str, origin: &Origin, data: &serde_json::Value) -> Option<Event> {
+        let text = |key: &str| data.get(key).and_then(serde_json::Value::as_str);
+        let mut event = match hook {
+            // The plugin refuses it; that the gateway was brought to try is what has to be seen.
+            "exec_outside" => {
+                let host: String = text("host").unwrap_or("unknown").chars().take(64).collect();
+                let summary = format!(
+                    "a command of this session would have run outside the sandbox ({host})"
+                );
+                Event::new(now_ms(), Plane::Hook, "exec.outside", summary).decision("deny")
+            }
+            "after_tool_call" if text("toolName") == Some("exec") => {
+                let call_id = text("toolCallId")?;
+                let unused = lock(&self.tickets).over(&origin.session_key, call_id);
+                if !unused || text("error").is_some() {
+                    return None;
+                }
+                let summary = "an allowed command ended without a run: it failed before it started, \
+                               or it ran outside the sandbox";
+                let mut event = Event::new(now_ms(), Plane::Hook, "exec.unseen", summary);
+                event.call_id = Some(call_id.chars().take(256).collect());
+                event
+            }
+            _ => return None,
+        }
+        .severity(Severity::High);
+        event.session_key = Some(origin.session_key.chars().take(MAX_NAME).collect());
+        event.agent_id = Some(origin.agent_id.chars().take(MAX_NAME).collect());
+        Some(event)
     }
 
     /// Writes the decision down; only then is it one.

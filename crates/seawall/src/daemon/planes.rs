@@ -25,6 +25,7 @@ pub(crate) struct Planes {
     door: Arc<Door>,
     reach: Arc<Reach>,
     open: watch::Sender<bool>,
+    log: Arc<dyn EventLog>,
     /// Tasks that live as long as the gateway.
     tasks: Mutex<Vec<JoinHandle<()>>>,
     runs: Mutex<HashMap<String, Identity>>,
@@ -48,6 +49,14 @@ impl Connect for Reach {
                 ));
             }
             self.dial().await
+        })
+    }
+
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        let mut open = self.open.clone();
+        Box::pin(async move {
+            // An error means that the planes are gone: closed as well.
+            let _ = open.wait_for(|open| !*open).await;
         })
     }
 }
@@ -98,6 +107,7 @@ impl Planes {
             door,
             reach,
             open,
+            log,
             tasks: Mutex::default(),
             runs: Mutex::default(),
             closed_because: Mutex::new(Some(why)),
@@ -163,11 +173,8 @@ impl Planes {
         for (port, fd) in up.forwards.iter().copied().zip(fds) {
             let listener = from_std(fd.into())?;
             let open = self.open.subscribe();
-            tasks.push(tokio::spawn(async move {
-                if let Err(e) = forward::serve(listener, port, open).await {
-                    tracing::error!(error = %e, port, "a forward failed");
-                }
-            }));
+            let log = Arc::clone(&self.log);
+            tasks.push(tokio::spawn(forward::serve(listener, port, open, log)));
         }
         Ok(())
     }

@@ -144,6 +144,17 @@ impl Tickets {
         Ok(call_id)
     }
 
+    /// A call is over. True when it was allowed as a command and never asked for its run; what was
+    /// allowed ends with it.
+    pub(crate) fn over(&mut self, session_key: &str, call_id: &str) -> bool {
+        let at = self.allowed.iter().position(|call| {
+            call.command.is_some()
+                && call.session_key == session_key
+                && call.granted.call_id == call_id
+        });
+        at.and_then(|at| self.allowed.remove(at)).is_some()
+    }
+
     /// Held files that file tools of a session may change now.
     fn released(&mut self, session_key: &str, now_ms: u64) -> Option<Granted> {
         self.allowed.retain(|call| call.until_ms > now_ms);
@@ -216,6 +227,23 @@ mod tests {
 
     fn granted(call_id: &str) -> Granted {
         Granted { call_id: call_id.into(), ..Granted::default() }
+    }
+
+    #[test]
+    fn an_allowed_command_that_never_asked_is_told_when_its_call_is_over() {
+        let mut tickets = Tickets::new(BTreeMap::new(), false, ALLOWED_FOR_MS);
+        let s = origin("s");
+        for id in ["sandboxed", "elsewhere"] {
+            tickets.allow(&s, granted(id), Some(id), 0);
+        }
+        let asked = request(RunPurpose::Exec, "sandboxed");
+        tickets.issue(&s, asked, "t".into(), 1).expect("was allowed");
+        assert!(!tickets.over("s", "sandboxed"));
+        assert!(!tickets.over("other", "elsewhere"));
+        assert!(tickets.over("s", "elsewhere"));
+        assert!(!tickets.over("s", "elsewhere"));
+        let late = request(RunPurpose::Exec, "elsewhere");
+        assert!(tickets.issue(&s, late, "t".into(), 2).is_err(), "it ended with its call");
     }
 
     fn request(purpose: RunPurpose, command: &str) -> RunRequest {
