@@ -134,6 +134,7 @@ pub(crate) fn tidy() -> Result<(), String> {
         "payroll.txt",
         "loot.txt",
         "watch.sh",
+        "peek.py",
         "beat.txt",
         "tokens.txt",
         ".git/hooks/post-checkout",
