@@ -11,12 +11,15 @@
 //! another in its place, and the supervisor may be root.
 
 use crate::daemon::protocol::{RunOrder, RunWhat};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Uid,
+};
 use rustix::io::Errno;
 use seawall_model::frame::RunPurpose;
 use seawall_sandbox::plan::{IDENTITY_FILES, MADE, UNMADE};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -28,6 +31,9 @@ const PLAIN: &[&str] = &[MADE.0, ".git/config"];
 
 /// Longest file of lists that is read: some hundred bytes for each workspace with runs.
 const MAX_KEPT: u64 = 1 << 20;
+
+/// Longest file of which a copy is made to part it from its other names.
+const MAX_PARTED: u64 = 16 << 20;
 
 /// All lists.
 pub(super) struct Watch {
@@ -80,7 +86,7 @@ impl Watch {
         for path in workspaces {
             if let Ok(folder) = open(path) {
                 let odd =
-                    held().filter(|name| kind_of(&folder, name).is_some_and(|kind| !plain(kind)));
+                    held().filter(|name| look(&folder, name).is_some_and(|found| !plain(&found)));
                 owners.extend(odd.map(|name| (path.clone(), name)));
             }
         }
@@ -164,7 +170,7 @@ impl Watch {
                 return Err(self.undo(lists, watched, &order.run, why));
             }
             let list = lists.entry(dir.clone()).or_insert_with(|| {
-                let missing = names().filter(|name| kind_of(&opened, name).is_none()).collect();
+                let missing = names().filter(|name| look(&opened, name).is_none()).collect();
                 let list = List::of(dir.clone(), opened, Arc::clone(&self.owners));
                 List { missing, ..list }
             });
@@ -234,7 +240,6 @@ impl Watch {
 
 /// The lists that were kept.
 fn left(file: &File) -> BTreeMap<PathBuf, BTreeSet<String>> {
-    use std::io::Read as _;
     let mut text = Vec::new();
     if file.take(MAX_KEPT).read_to_end(&mut text).is_err() {
         return BTreeMap::new();
@@ -312,15 +317,55 @@ fn parent<'n>(folder: &OwnedFd, name: &'n str) -> Option<(OwnedFd, &'n str)> {
     Some((dir, last))
 }
 
-fn kind_of(folder: &OwnedFd, name: &str) -> Option<FileType> {
+fn look(folder: &OwnedFd, name: &str) -> Option<Stat> {
     let (dir, last) = parent(folder, name)?;
-    let found = rustix::fs::statat(&dir, last, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    Some(FileType::from_raw_mode(found.st_mode))
+    rustix::fs::statat(&dir, last, AtFlags::SYMLINK_NOFOLLOW).ok()
+}
+
+/// A file with other names, by which it could be changed though it is held.
+fn is_shared(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && found.st_nlink > 1
 }
 
 /// Whether it can be held.
-fn plain(kind: FileType) -> bool {
-    matches!(kind, FileType::RegularFile | FileType::Directory)
+fn plain(found: &Stat) -> bool {
+    let kind = FileType::from_raw_mode(found.st_mode);
+    matches!(kind, FileType::RegularFile | FileType::Directory) && !is_shared(found)
+}
+
+/// Puts a copy in the place of a file with other names.
+fn part(folder: &OwnedFd, dir: &OwnedFd, name: &str) -> Result<(), Errno> {
+    let failed = |e: std::io::Error| Errno::from_io_error(&e).unwrap_or(Errno::IO);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let old = File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?);
+    let found = rustix::fs::fstat(&old)?;
+    // What is another's is not copied to where the folder's owner reads it.
+    if !is_shared(&found) || found.st_uid != rustix::fs::fstat(folder)?.st_uid {
+        return Err(Errno::PERM);
+    }
+    let mut bytes = Vec::new();
+    old.take(MAX_PARTED + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_PARTED) {
+        return Err(Errno::FBIG);
+    }
+    let mut random = [0u8; 8];
+    getrandom::fill(&mut random).map_err(|_| Errno::IO)?;
+    let copy = format!(".seawall-copy-{}", hex::encode(random));
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let new = rustix::fs::openat(dir, &copy, flags, Mode::from_raw_mode(0o600))?;
+    let mut new = File::from(new);
+    let done = new.write_all(&bytes).map_err(failed).and_then(|()| {
+        if rustix::process::geteuid().is_root() {
+            let (uid, gid) = (Uid::from_raw(found.st_uid), Gid::from_raw(found.st_gid));
+            rustix::fs::fchown(&new, Some(uid), Some(gid))?;
+        }
+        rustix::fs::fchmod(&new, Mode::from_raw_mode(found.st_mode & 0o777))?;
+        rustix::fs::renameat(dir, &copy, dir, name)
+    });
+    if done.is_err() {
+        let _gone = rustix::fs::unlinkat(dir, &copy, AtFlags::empty());
+    }
+    done
 }
 
 impl List {
@@ -339,7 +384,7 @@ impl List {
                     self.released.remove(name);
                 }
             }
-            if kind_of(&self.folder, name).is_some() {
+            if look(&self.folder, name).is_some() {
                 self.missing.remove(name);
             } else {
                 self.missing.insert(name);
@@ -351,14 +396,18 @@ impl List {
     fn set_aside(&self, run: &str) -> Vec<String> {
         let mut said = Vec::new();
         for name in held() {
-            let Some(kind) = kind_of(&self.folder, name) else { continue };
+            let Some(found) = look(&self.folder, name) else { continue };
             let Some((dir, last)) = parent(&self.folder, name) else { continue };
             let appeared = self.missing.contains(name) && !self.released.contains_key(name);
             let known = || self.owners.contains(&(self.path.clone(), name));
-            if !appeared && (plain(kind) || known()) {
+            if !appeared && (plain(&found) || known()) {
                 continue;
             }
-            let why = if appeared { "had appeared" } else { "was no file or folder" };
+            if !appeared && is_shared(&found) && part(&self.folder, &dir, last).is_ok() {
+                said.push(format!("`{name}` had another name and is a file of its own again"));
+                continue;
+            }
+            let why = if appeared { "had appeared" } else { "could not be held" };
             match away(&dir, last, run) {
                 Ok(aside) => said.push(format!("`{name}` {why} and is now `{aside}`")),
                 Err(Errno::NOENT) => {}
@@ -567,7 +616,7 @@ mod tests {
         let mode = Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(CWD, at.join("USER.md"), pipe, mode, 0).unwrap();
         let said = watch.end(watched, RUN).unwrap();
-        assert!(said.contains("`MEMORY.md` was no file or folder"), "{said}");
+        assert!(said.contains("`MEMORY.md` could not be held"), "{said}");
         assert!(said.contains("`USER.md` had appeared"), "{said}");
         // The owner's own, from before, is not touched.
         std::os::unix::fs::symlink("x", at.join("MEMORY.md")).unwrap();
@@ -584,5 +633,29 @@ mod tests {
             ..Default::default()
         };
         seawall_sandbox::plan::run_plan(&plan).unwrap();
+    }
+
+    #[test]
+    fn a_second_name_for_what_is_held_does_not_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
+        let at = top.join("ws");
+        std::fs::create_dir(&at).unwrap();
+        std::fs::write(at.join("SOUL.md"), "mine").unwrap();
+        std::fs::hard_link(at.join("SOUL.md"), at.join("backup")).unwrap();
+        let (watch, _) = Watch::at(&top.join("kept"), std::slice::from_ref(&at));
+        let changes = ["MEMORY.md".to_owned()].into();
+        let order = order(&at, RunPurpose::Exec, Some(Granted { changes, ..writes() }));
+        let watched = watch.begin(&order, &[]).unwrap().unwrap();
+        std::fs::write(at.join("MEMORY.md"), "note").unwrap();
+        std::fs::hard_link(at.join("MEMORY.md"), at.join("m")).unwrap();
+        let said = watch.end(watched, RUN).unwrap();
+        assert!(said.contains("`MEMORY.md` had another name"), "{said}");
+        std::fs::write(at.join("m"), "evil").unwrap();
+        assert_eq!(std::fs::read_to_string(at.join("MEMORY.md")).unwrap(), "note");
+        // The owner's own stays as it was, and is refused with what to do.
+        assert!(!said.contains("SOUL.md"), "{said}");
+        std::fs::write(at.join("backup"), "both").unwrap();
+        assert_eq!(std::fs::read_to_string(at.join("SOUL.md")).unwrap(), "both");
     }
 }
