@@ -35,6 +35,63 @@ const HARMLESS: &[&str] = &[
     "pptx", "log",
 ];
 
+/// Formats of data that no interpreter runs and no gateway loads, by their first bytes.
+const DATA: &[&[u8]] = &[
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"RIFF",
+    b"%PDF",
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"7z\xbc\xaf",
+    b"\x28\xb5\x2f\xfd",
+    b"\xd0\xcf\x11\xe0",
+    b"\0\x01\0\0",
+    b"OTTO",
+    b"true\0",
+    b"ttcf",
+    b"wOFF",
+    b"wOF2",
+    b"ID3",
+    b"\xff\xfb",
+    b"\xff\xf3",
+    b"\xff\xf1",
+    b"fLaC",
+    b"OggS",
+    b"SQLite format 3\0",
+    b"\0\0\x01\0",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"8BPS",
+    b"Rar!",
+    b"MThd",
+    b"\0\0\0\x01Bud1",
+    b"\x93NUMPY",
+    b"glTF",
+    b"\x1aE\xdf\xa3",
+    b"GGUF",
+    b"icns",
+    b"DIRC",
+    b"\xfftOc",
+];
+
+/// Whether the first bytes are those of a program.
+pub(crate) fn known(bytes: &[u8]) -> bool {
+    magic(bytes).is_some()
+}
+
+/// Whether the first bytes are those of data that is no text.
+pub(crate) fn data(bytes: &[u8]) -> bool {
+    DATA.iter().any(|mark| bytes.starts_with(mark))
+        || bytes.get(4..8) == Some(b"ftyp")
+        || bytes.get(257..262) == Some(b"ustar")
+}
+
 /// Looks at a file that is not text.
 pub(crate) fn look(
     path: &str,
@@ -56,6 +113,9 @@ pub(crate) fn look(
                 0,
                 "two endings: a program under the name of a document",
             );
+        }
+        if !data(bytes) {
+            findings.add("odd-text", path, 0, "is no text and of no format that is known here");
         }
         return;
     };

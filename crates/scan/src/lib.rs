@@ -97,14 +97,19 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
 
     let mut texts: Vec<Text<'_>> = Vec::new();
     for file in &tree.files {
-        match text::decode(&file.bytes) {
-            Some(text) => {
-                let script = code::language_of(&file.path, &text).is_some();
-                let document = (!script && is_document(&file.path) && !is_licence(&file.path))
-                    .then(|| markdown::parse(content, &text));
-                texts.push(Text { path: &file.path, text, document });
-            }
-            None => binary::look(&file.path, &file.bytes, &mut findings, &mut capabilities),
+        let known = binary::known(&file.bytes);
+        let readings = text::odd::readings(&file.path, &file.bytes);
+        if let Some(odd) = readings.odd {
+            findings.add("odd-text", &file.path, 0, odd);
+        }
+        if readings.texts.is_empty() || known {
+            binary::look(&file.path, &file.bytes, &mut findings, &mut capabilities);
+        }
+        for text in readings.texts {
+            let script = code::language_of(&file.path, &text).is_some();
+            let document = (!script && is_document(&file.path) && !is_licence(&file.path))
+                .then(|| markdown::parse(content, &text));
+            texts.push(Text { path: &file.path, text, document });
         }
     }
     let roots = purposes(content, tree, &texts);

@@ -1,6 +1,7 @@
 //! Bytes to text, text to what a person and a model would read in it.
 
 pub(crate) mod blob;
+pub(crate) mod odd;
 pub(crate) mod unicode;
 pub(crate) mod urls;
 
@@ -33,6 +34,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<String> {
         Ok(text) => text.to_owned(),
         Err(_) => String::from_utf8_lossy(bytes).into_owned(),
     })
+}
+
+/// Whether the bytes begin with the mark of UTF-16.
+fn utf16_marked(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
 }
 
 fn utf16(bytes: &[u8], read: fn([u8; 2]) -> u16) -> String {
