@@ -110,6 +110,10 @@ pub struct Rule {
     /// Whether TLS is opened, so that each request in it is judged and scanned.
     #[serde(skip_serializing_if = "is_false")]
     pub intercept: bool,
+    /// Whether clients may ask for any number of names under its domains, and for names that look
+    /// like data.
+    #[serde(skip_serializing_if = "is_false")]
+    pub many_names: bool,
     /// Why the rule exists, for the people who read it later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -151,6 +155,8 @@ struct RawRule {
     ech: bool,
     #[serde(default)]
     intercept: bool,
+    #[serde(default)]
+    many_names: bool,
     reason: Option<String>,
 }
 
@@ -235,12 +241,16 @@ impl TryFrom<RawRule> for Rule {
                 "`carries` needs `protocols = [\"http\"]` or `intercept = true`: nothing is seen in a tunnel",
             );
         }
-        let known = |name: &str| name == "*" || KINDS.iter().any(|kind| kind.name == name);
+        let own = ["session:private", "session:secret"];
+        let known = |name: &str| {
+            name == "*" || own.contains(&name) || KINDS.iter().any(|kind| kind.name == name)
+        };
         if let Some(bad) = raw.carries.iter().find(|name| !known(name)) {
             let mut names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             names.dedup();
             return fail(&format!(
-                "`{bad}` is not a kind of credential; they are `*`, {}",
+                "`{bad}` is not a kind of credential; they are `*`, {}, {}",
+                own.join(", "),
                 names.join(", ")
             ));
         }
@@ -264,6 +274,7 @@ impl TryFrom<RawRule> for Rule {
             carries: raw.carries,
             ech: raw.ech,
             intercept: raw.intercept,
+            many_names: raw.many_names,
             reason: raw.reason,
         })
     }
@@ -345,6 +356,24 @@ impl Rule {
             How::Request { path, .. } if !self.path_matches(path) => Err(Mismatch::Path),
             How::Request { .. } => Ok(()),
         }
+    }
+
+    /// The part of a name that the rule gives: all of it, a domain, or nothing. None if the rule
+    /// lets clients ask for any names.
+    #[must_use]
+    pub fn given<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        if self.many_names {
+            return None;
+        }
+        let part = |pattern: &'a HostPattern| match pattern {
+            HostPattern::Exact(Host::Name(exact)) if exact == name => Some(exact.as_str()),
+            HostPattern::Suffix(domain) => name
+                .strip_suffix(domain.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+                .then_some(domain.as_str()),
+            _ => None,
+        };
+        Some(self.hosts.iter().filter_map(part).max_by_key(|part| part.len()).unwrap_or_default())
     }
 
     /// Whether requests of this kind are among the rule's protocols. A rule that opens TLS allows

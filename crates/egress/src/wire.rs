@@ -6,6 +6,7 @@ use crate::chunked::{ChunkError, Decoder, LAST_CHUNK, Step, chunk_head};
 use crate::head::Framing;
 use crate::replace::Replacer;
 use crate::scan::{BodyScanner, Refused};
+use crate::websocket::{FrameError, Frames};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -118,6 +119,28 @@ pub(crate) enum RelayError {
 impl From<Refused> for RelayError {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+impl From<FrameError> for RelayError {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Refused(refused) => Self::Refused(refused),
+            FrameError::Malformed(why) => {
+                Self::From(io::Error::new(io::ErrorKind::InvalidData, why))
+            }
+        }
+    }
+}
+
+impl Filter for Frames {
+    fn pass(&mut self, data: &[u8]) -> Result<Vec<u8>, RelayError> {
+        Ok(Frames::pass(self, data)?)
+    }
+
+    /// A message that is not complete is not sent.
+    fn rest(&mut self) -> Result<Vec<u8>, RelayError> {
+        Ok(Vec::new())
     }
 }
 
@@ -334,7 +357,7 @@ thread_local! {
 const TURNS: usize = 16;
 
 /// One direction of a tunnel.
-struct Direction {
+struct Direction<'a> {
     /// Read but not yet taken by the other side.
     pending: Vec<u8>,
     sent: usize,
@@ -342,7 +365,10 @@ struct Direction {
     bytes: u64,
     /// Counts what is read before it goes on.
     meter: Option<Meter>,
-    over: Option<Over>,
+    /// Looks at what is read before it goes on.
+    filter: Option<&'a mut dyn Filter>,
+    /// Why it must not go on.
+    ended: Option<RelayError>,
 }
 
 #[derive(PartialEq)]
@@ -352,9 +378,9 @@ enum Flow {
     Closed,
 }
 
-impl Direction {
-    fn new(pending: Vec<u8>, meter: Option<Meter>) -> Self {
-        Self { pending, sent: 0, state: Flow::Copying, bytes: 0, meter, over: None }
+impl<'a> Direction<'a> {
+    fn new(pending: Vec<u8>, meter: Option<Meter>, filter: Option<&'a mut dyn Filter>) -> Self {
+        Self { pending, sent: 0, state: Flow::Copying, bytes: 0, meter, filter, ended: None }
     }
 
     /// Ready once this direction has ended in order; an error ends the tunnel.
@@ -416,8 +442,18 @@ impl Direction {
                     return Poll::Ready(Ok(()));
                 }
                 if let Some(Err(over)) = self.meter.as_ref().map(|meter| meter.spend(data.len())) {
-                    self.over = Some(over);
+                    self.ended = Some(RelayError::Over(over));
                     return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+                }
+                if let Some(filter) = &mut self.filter {
+                    match filter.pass(data) {
+                        Ok(data) => self.pending = data,
+                        Err(error) => {
+                            self.ended = Some(error);
+                            return Poll::Ready(Err(io::ErrorKind::PermissionDenied.into()));
+                        }
+                    }
+                    return Poll::Ready(Ok(()));
                 }
                 let written = match Pin::new(&mut *to).poll_write(cx, data) {
                     Poll::Ready(Ok(n)) => n,
@@ -455,8 +491,9 @@ pub(crate) async fn tunnel<R1, W1, R2, W2>(
     server: (&mut R2, &mut W2),
     ahead: (Vec<u8>, Vec<u8>),
     meter: Option<Meter>,
+    filter: Option<&mut dyn Filter>,
     idle: Duration,
-) -> (Traffic, Option<Over>)
+) -> (Traffic, Option<RelayError>)
 where
     R1: AsyncRead + Unpin,
     W1: AsyncWrite + Unpin,
@@ -464,10 +501,18 @@ where
     W2: AsyncWrite + Unpin,
 {
     if let Some(Err(over)) = meter.as_ref().map(|meter| meter.spend(ahead.0.len())) {
-        return (Traffic::default(), Some(over));
+        return (Traffic::default(), Some(RelayError::Over(over)));
     }
-    let mut out = Direction::new(ahead.0, meter);
-    let mut back = Direction::new(ahead.1, None);
+    let mut filter = filter;
+    let ahead_out = match &mut filter {
+        Some(filter) => match filter.pass(&ahead.0) {
+            Ok(ahead) => ahead,
+            Err(error) => return (Traffic::default(), Some(error)),
+        },
+        None => ahead.0,
+    };
+    let mut out = Direction::new(ahead_out, meter, filter);
+    let mut back = Direction::new(ahead.1, None, None);
     let mut last = Instant::now();
     let mut timer: Pin<Box<Sleep>> = Box::pin(sleep_until(last + idle));
     poll_fn(|cx| {
@@ -492,7 +537,7 @@ where
         Poll::Pending
     })
     .await;
-    (Traffic { out: out.bytes, back: back.bytes }, out.over)
+    (Traffic { out: out.bytes, back: back.bytes }, out.ended)
 }
 
 #[cfg(test)]
@@ -507,8 +552,15 @@ mod tests {
         let (mut sr, mut sw) = tokio::io::split(server_side);
         let relay = tokio::spawn(async move {
             let ahead = (b"ahead ".to_vec(), Vec::new());
-            tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, None, Duration::from_secs(60))
-                .await
+            tunnel(
+                (&mut cr, &mut cw),
+                (&mut sr, &mut sw),
+                ahead,
+                None,
+                None,
+                Duration::from_secs(60),
+            )
+            .await
         });
         let up = vec![b'u'; 100_000];
         let down = vec![b'd'; 50_000];
@@ -536,7 +588,7 @@ mod tests {
         assert_eq!(got_up, [&b"ahead "[..], &up].concat());
         assert_eq!(got_down, down);
         let (traffic, over) = relay.await.unwrap();
-        assert_eq!(over, None);
+        assert!(over.is_none());
         assert_eq!((traffic.out, traffic.back), (100_006, 50_000));
     }
 
@@ -547,7 +599,14 @@ mod tests {
         let (mut cr, mut cw) = tokio::io::split(client_side);
         let (mut sr, mut sw) = tokio::io::split(server_side);
         let ahead = (Vec::new(), Vec::new());
-        tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, None, Duration::from_millis(20))
-            .await;
+        tunnel(
+            (&mut cr, &mut cw),
+            (&mut sr, &mut sw),
+            ahead,
+            None,
+            None,
+            Duration::from_millis(20),
+        )
+        .await;
     }
 }

@@ -1,7 +1,7 @@
 //! A body in pieces: each piece is scanned together with the end of the one before, and the end
 //! of a piece that could be the beginning of something is held back until the next one.
 
-use super::{Finding, Scanner};
+use super::{Finding, Holds, Look, Scanner};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -30,8 +30,10 @@ pub enum Refused {
 pub struct BodyScanner {
     scanner: Arc<Scanner>,
     carries: Vec<String>,
+    holds: Option<Arc<dyn Holds>>,
     carry: Vec<u8>,
     held: Vec<u8>,
+    waiting: usize,
     started: bool,
     inflate: Option<Inflate>,
 }
@@ -51,11 +53,26 @@ impl BodyScanner {
         Self {
             scanner,
             carries,
+            holds: None,
             carry: Vec::new(),
             held: Vec::new(),
+            waiting: 0,
             started: false,
             inflate: None,
         }
+    }
+
+    /// Also looks for what the client's session holds.
+    #[must_use]
+    pub fn holding(mut self, holds: Option<Arc<dyn Holds>>) -> Self {
+        self.holds = holds;
+        self
+    }
+
+    /// How many bytes at the end of the last piece wait for the next one.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Scans the next piece. Gives how many bytes at its end have to wait for the next one.
@@ -75,13 +92,15 @@ impl BodyScanner {
                 });
             }
         }
+        let look = Look { carries: &self.carries, holds: self.holds.as_deref() };
         if let Some(inflate) = &mut self.inflate {
-            return inflate.piece(piece, &self.scanner, &self.carries).map(|()| 0);
+            return inflate.piece(piece, &self.scanner, look).map(|()| 0);
         }
-        check(&self.scanner, &self.carries, &mut self.carry, piece, &[])?;
+        check(&self.scanner, look, &mut self.carry, piece, &[])?;
         // Only the end that could be the beginning of a token waits: a text that ends in anything
         // else goes out as it comes, so that both sides can talk in turns.
-        Ok(self.carry.iter().rev().take(HOLD).take_while(|b| is_token(**b)).count())
+        self.waiting = self.carry.iter().rev().take(HOLD).take_while(|b| is_token(**b)).count();
+        Ok(self.waiting)
     }
 
     /// Scans the next piece and gives what may go out now.
@@ -108,30 +127,25 @@ fn is_token(b: u8) -> bool {
 
 fn check(
     scanner: &Scanner,
-    carries: &[String],
+    look: Look<'_>,
     carry: &mut Vec<u8>,
     piece: &[u8],
     through: &[&'static str],
 ) -> Result<(), Refused> {
     carry.extend_from_slice(piece);
-    let found = scanner.scan_at(carry, carries, &mut through.to_vec());
+    let found = scanner.scan_at(carry, look, &mut through.to_vec());
     let keep = carry.len().saturating_sub(CARRY);
     carry.drain(..keep);
     found.map_or(Ok(()), |finding| Err(Refused::Found(finding)))
 }
 
 impl Inflate {
-    fn piece(
-        &mut self,
-        piece: &[u8],
-        scanner: &Scanner,
-        carries: &[String],
-    ) -> Result<(), Refused> {
+    fn piece(&mut self, piece: &[u8], scanner: &Scanner, look: Look<'_>) -> Result<(), Refused> {
         // Small steps bound what one step can expand to.
         for step in piece.chunks(4096) {
             if self.broken {
                 // What does not expand is scanned as it is.
-                check(scanner, carries, &mut self.carry, step, &[])?;
+                check(scanner, look, &mut self.carry, step, &[])?;
                 continue;
             }
             self.taken += step.len() as u64;
@@ -143,7 +157,7 @@ impl Inflate {
             if self.given > FREE_EXPANSION && self.given / MAX_RATIO > self.taken {
                 return Err(Refused::Bomb);
             }
-            check(scanner, carries, &mut self.carry, &expanded, &["gzip"])?;
+            check(scanner, look, &mut self.carry, &expanded, &["gzip"])?;
         }
         Ok(())
     }

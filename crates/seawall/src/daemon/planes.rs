@@ -88,7 +88,7 @@ impl Planes {
         log: Arc<dyn EventLog>,
     ) -> Result<Arc<Self>, String> {
         let policy = egress_policy(settings, facts)?;
-        let resolver = SystemResolver::new().map_err(|e| e.to_string())?;
+        let resolver = SystemResolver::new(&policy.dns).map_err(|e| e.to_string())?;
         let proxy = Proxy::new(&policy, Arc::new(resolver), Arc::clone(&log))
             .map_err(|e| format!("egress.{e}"))?;
         write_trust(&proxy, home)?;
