@@ -5,7 +5,7 @@
 //! one of those is dialled; the event is on disk before a byte goes out.
 //!
 //! Pure, functions of values: [`address`], [`budget`], [`host`], [`identity`], [`rule`], [`policy`],
-//! [`refusal`], [`replace`], [`names`], [`rhythm`], [`websocket`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`secret`],
+//! [`refusal`], [`replace`], [`names`], [`rhythm`], [`throttle`], [`websocket`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`secret`],
 //! [`resolve`], [`intercept`], [`proxy`], [`journal`].
 
 pub mod address;
@@ -34,6 +34,7 @@ pub mod rule;
 pub mod scan;
 pub mod secret;
 pub mod socks;
+pub mod throttle;
 mod transport;
 pub mod websocket;
 mod wire;

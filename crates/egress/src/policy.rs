@@ -403,6 +403,18 @@ impl Compiled {
             .find(|rule| rule.intercept && rule.applies(identity, target.port, How::Tunnel).is_ok())
     }
 
+    /// Whether a rule for the host names this address and port as one of its private ones.
+    #[must_use]
+    pub fn names(&self, target: &Target, address: IpAddr) -> bool {
+        self.rules_for(&target.host).any(|rule| rule.names(address, target.port))
+    }
+
+    /// Whether a rule for the host looks at methods or paths.
+    #[must_use]
+    pub fn narrows(&self, target: &Target) -> bool {
+        self.rules_for(&target.host).any(|rule| !(rule.methods.is_empty() && rule.paths.is_empty()))
+    }
+
     /// Whether a rule opens TLS.
     #[must_use]
     pub fn opens(&self) -> bool {
@@ -433,6 +445,7 @@ impl Compiled {
     /// When one of them may not be dialled, or there is none.
     pub fn judge_addresses(
         &self,
+        identity: &Identity,
         rule: &Rule,
         target: &Target,
         addresses: &[IpAddr],
@@ -444,6 +457,16 @@ impl Compiled {
             ));
         }
         for address in addresses {
+            let host = Host::Address(*address);
+            let denial = self.exact.get(&host).into_iter().flatten().find_map(|i| {
+                self.rules.get(*i).filter(|rule| rule.denies_address(identity, target.port))
+            });
+            if let Some(denial) = denial {
+                let why = format!("`{target}` leads to {address}, which is denied");
+                return Err(Refusal::new(Cause::DenyRule, why)
+                    .rule(&denial.name)
+                    .fix(format!("edit or remove the rule `{}`", denial.name)));
+            }
             if let Err(class) = rule.may_dial(*address, target.port) {
                 let why = match &target.host {
                     Host::Name(name) => format!("`{name}` leads to {address}, {}", class.as_str()),

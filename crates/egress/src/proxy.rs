@@ -9,7 +9,7 @@ mod admit;
 use crate::budget::Accounts;
 use crate::connection;
 use crate::host::Target;
-use crate::identity::Identity;
+use crate::identity::{Identity, Zone};
 use crate::intercept::{Authority, Interception};
 use crate::names::Names;
 use crate::policy::{Compiled, EgressPolicy, PolicyError};
@@ -19,6 +19,7 @@ use crate::resolve::{Answers, Dns, Resolve};
 use crate::rhythm::Rhythm;
 use crate::scan::{Canary, Holds, Scanner, ScannerError};
 use crate::secret::Secrets;
+use crate::throttle::Throttle;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use base64::Engine as _;
 use seawall_model::{Event, EventLog};
@@ -60,6 +61,9 @@ pub struct Proxy {
     pub(crate) answers: Answers,
     pub(crate) names: Names,
     pub(crate) rhythm: Rhythm,
+    pub(crate) throttle: Throttle,
+    /// Connections for which there are descriptors: each may hold two.
+    room: usize,
     /// What sessions hold closely, if somebody keeps account of it.
     sessions: OnceLock<Arc<dyn Sessions>>,
     /// The policy's own decoys.
@@ -152,6 +156,8 @@ impl Proxy {
             answers: Answers::default(),
             names: Names::default(),
             rhythm: Rhythm::default(),
+            throttle: Throttle::default(),
+            room: room(),
             sessions: OnceLock::new(),
             decoys: Mutex::new(policy.decoys()),
             dns: policy.dns.clone(),
@@ -223,7 +229,7 @@ impl Proxy {
     }
 
     fn admit_connection(self: &Arc<Self>, stream: TcpStream, listener: &Arc<Listener>) {
-        if lock(&self.connections).len() >= self.policy.load().limits.connections {
+        if lock(&self.connections).len() >= self.most() {
             let refusal = Refusal::new(Cause::Limit, "too many connections")
                 .fix("raise `limits.connections`");
             self.refused(listener.identity.as_deref(), None, "", &refusal);
@@ -259,12 +265,17 @@ impl Proxy {
         Registered { proxy: Arc::clone(self), connection }
     }
 
+    /// Most connections at one time.
+    fn most(&self) -> usize {
+        self.policy.load().limits.connections.min(self.room)
+    }
+
     /// A stream inside a connection, with a place in the table of its own.
     pub(crate) fn register(
         self: &Arc<Self>,
         identity: Arc<Identity>,
     ) -> Result<Registered, Refusal> {
-        if lock(&self.connections).len() >= self.policy.load().limits.connections {
+        if lock(&self.connections).len() >= self.most() {
             return Err(Refusal::new(Cause::Limit, "too many connections")
                 .fix("raise `limits.connections`"));
         }
@@ -503,8 +514,18 @@ impl Proxy {
                 Err(Refusal::new(Cause::Unidentified, "the connection belongs to another client"))
             };
         }
-        let limit = self.policy.load().limits.connections_per_identity;
+        let most = self.most();
         let mut counts = lock(&self.counts);
+        // One client leaves room for others, and tool runs together leave half to the gateway.
+        let share = if identity.zone == Zone::Run { most / 8 } else { most / 4 * 3 };
+        let limit = self.policy.load().limits.connections_per_identity.min(share.max(4));
+        if identity.zone == Zone::Run {
+            let runs = counts.iter().filter(|(who, _)| who.zone == Zone::Run);
+            if runs.map(|(_, count)| count).sum::<usize>() >= (most / 2).max(4) {
+                return Err(Refusal::new(Cause::Limit, "too many connections of tool runs")
+                    .fix("raise `limits.connections` and the limit of open files"));
+            }
+        }
         let count = counts.entry(Arc::clone(identity)).or_default();
         if *count >= limit {
             return Err(Refusal::new(Cause::Limit, format!("too many connections of {identity}"))
@@ -538,8 +559,19 @@ fn interception_for(
 fn still_allowed(policy: &Compiled, held: &Held) -> bool {
     policy
         .judge(&held.identity, &held.target, held.how.how())
-        .and_then(|rule| policy.judge_addresses(rule, &held.target, &held.addresses))
+        .and_then(|rule| {
+            policy.judge_addresses(&held.identity, rule, &held.target, &held.addresses)
+        })
         .is_ok()
+}
+
+/// Descriptors that are for other things: listeners, the log, look-ups, the door.
+const RESERVED: u64 = 256;
+
+fn room() -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let room = descriptors.map_or(u64::MAX, |n| n.saturating_sub(RESERVED) / 2);
+    usize::try_from(room).unwrap_or(usize::MAX).max(16)
 }
 
 fn is_exhaustion(e: &std::io::Error) -> bool {

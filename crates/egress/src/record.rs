@@ -85,6 +85,15 @@ pub(crate) fn refused(
     }))
 }
 
+/// Refusals that were counted and not told one by one.
+pub(crate) fn folded(identity: Option<&Identity>, cause: Cause, count: u64) -> Event {
+    let text = format!("{count} more were refused: {}", cause.as_str());
+    event("egress.folded", identity, text)
+        .severity(Severity::Medium)
+        .decision("deny")
+        .detail(json!({ "cause": cause, "count": count, "zone": identity.map(|i| i.zone) }))
+}
+
 /// A tunnel has ended.
 pub(crate) fn closed(identity: &Identity, target: &Target, traffic: Traffic) -> Event {
     event("egress.closed", Some(identity), format!("{target}: tunnel closed")).detail(json!({

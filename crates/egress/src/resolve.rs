@@ -118,10 +118,10 @@ impl Dns {
                 "servers",
                 "is needed with tls and https: their addresses are not looked up",
             );
-        } else if !self
+        } else if self
             .server_name
             .as_deref()
-            .is_some_and(|name| rustls::pki_types::ServerName::try_from(name.to_owned()).is_ok())
+            .is_none_or(|name| rustls::pki_types::ServerName::try_from(name.to_owned()).is_err())
         {
             return wrong(
                 "server_name",

@@ -31,7 +31,7 @@ pub enum Protocol {
     TlsWithoutName,
     /// HTTP in the clear, each request judged.
     Http,
-    /// A WebSocket over HTTP in the clear: its first request is judged, its messages are not.
+    /// A WebSocket over HTTP in the clear: its first request is judged, its messages are scanned.
     Websocket,
     /// Anything at all: nothing is looked at.
     Raw,
@@ -342,6 +342,8 @@ impl Rule {
             How::Tunnel if !self.paths.is_empty() => Err(Mismatch::Path),
             How::Tunnel => Ok(()),
             How::Carries(protocol) if !speaks(protocol) => Err(Mismatch::Protocol),
+            // What is in a tunnel cannot be seen, so a denial of some of it is one of all of it.
+            How::Carries(_) if self.action == RuleAction::Deny => Ok(()),
             How::Carries(_) if !self.methods.is_empty() => Err(Mismatch::Method),
             How::Carries(_) if !self.paths.is_empty() => Err(Mismatch::Path),
             How::Carries(_) => Ok(()),
@@ -400,10 +402,34 @@ impl Rule {
             return self.action == RuleAction::Deny;
         }
         self.paths.iter().any(|prefix| {
-            path.strip_prefix(prefix.as_str()).is_some_and(|rest| {
-                prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/')
-            })
+            let (begin, rest) = match path.split_at_checked(prefix.len()) {
+                Some(parts) => parts,
+                None => return false,
+            };
+            // Some servers do not tell cases apart: a denial does not either.
+            let same = match self.action {
+                RuleAction::Deny => begin.eq_ignore_ascii_case(prefix),
+                RuleAction::Allow => begin == prefix,
+            };
+            same && (prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
         })
+    }
+
+    /// Whether this denial names an address that a name leads to.
+    #[must_use]
+    pub fn denies_address(&self, identity: &Identity, port: u16) -> bool {
+        // Without looking at protocols, methods and paths: an address is denied as a whole.
+        self.action == RuleAction::Deny
+            && !matches!(
+                self.applies(identity, port, How::Tunnel),
+                Err(Mismatch::Identity | Mismatch::Port)
+            )
+    }
+
+    /// Whether an address is one of its private ones.
+    #[must_use]
+    pub fn names(&self, address: IpAddr, port: u16) -> bool {
+        self.private.iter().any(|range| range.covers(address, port))
     }
 
     /// Whether this rule may dial an address.
@@ -494,11 +520,12 @@ impl FromStr for PrivateRange {
         if net.trunc() != net {
             return Err(bad("the range has bits set behind its prefix"));
         }
-        if !classify(net.network()).is_some_and(AddressClass::can_be_named) {
-            return Err(bad(match classify(net.network()) {
-                None => "this is not a private address, so it needs no opt-in",
-                Some(_) => "addresses of this class are never dialled",
-            }));
+        match classify(net.network()) {
+            // One of this host's own.
+            None if net.prefix_len() == net.max_prefix_len() => {}
+            None => return Err(bad("this is not a private range, so it needs no opt-in")),
+            Some(class) if class.can_be_named() => {}
+            Some(_) => return Err(bad("addresses of this class are never dialled")),
         }
         Ok(Self { net, port })
     }

@@ -42,6 +42,8 @@ pub struct Frames {
     fresh: Box<dyn Fn() -> BodyScanner + Send>,
     /// Scans the message at hand.
     message: Option<BodyScanner>,
+    /// What came of it and was not scanned yet: many small parts cost no more than one.
+    plain: Vec<u8>,
     /// Scans the control frame at hand, which may stand between the parts of a message.
     control: Option<BodyScanner>,
     header: Vec<u8>,
@@ -59,6 +61,7 @@ impl Frames {
         Self {
             fresh,
             message: None,
+            plain: Vec::new(),
             control: None,
             header: Vec::new(),
             payload: None,
@@ -76,7 +79,7 @@ impl Frames {
             let Some(payload) = self.payload else {
                 bytes = self.head(bytes)?;
                 if let Some(Payload { left: 0, .. }) = self.payload {
-                    self.end();
+                    self.end()?;
                 }
                 continue;
             };
@@ -85,6 +88,7 @@ impl Frames {
             bytes = rest;
             self.data(payload, data)?;
         }
+        self.scan()?;
         let waiting =
             |scanner: &Option<BodyScanner>| scanner.as_ref().map_or(0, BodyScanner::waiting);
         let waits = waiting(&self.message) + waiting(&self.control);
@@ -129,14 +133,17 @@ impl Frames {
     }
 
     fn data(&mut self, mut payload: Payload, data: &[u8]) -> Result<(), FrameError> {
-        let plain: Vec<u8> = data
+        let plain = data
             .iter()
             .zip(payload.mask.iter().cycle().skip(payload.at))
-            .map(|(byte, mask)| byte ^ mask)
-            .collect();
-        let scanner = if payload.control { &mut self.control } else { &mut self.message };
-        if let Some(scanner) = scanner {
-            scanner.piece(&plain)?;
+            .map(|(byte, mask)| byte ^ mask);
+        if payload.control {
+            let plain: Vec<u8> = plain.collect();
+            if let Some(scanner) = &mut self.control {
+                scanner.piece(&plain)?;
+            }
+        } else {
+            self.plain.extend(plain);
         }
         self.held.extend_from_slice(data);
         if payload.control {
@@ -146,20 +153,35 @@ impl Frames {
         payload.left -= data.len() as u64;
         self.payload = Some(payload);
         if payload.left == 0 {
-            self.end();
+            self.end()?;
         }
         Ok(())
     }
 
+    /// Scans what came of the message at hand.
+    fn scan(&mut self) -> Result<(), Refused> {
+        let plain = std::mem::take(&mut self.plain);
+        match &mut self.message {
+            Some(scanner) if !plain.is_empty() => scanner.piece(&plain).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     /// A frame is complete.
-    fn end(&mut self) {
-        let Some(payload) = self.payload.take() else { return };
+    fn end(&mut self) -> Result<(), Refused> {
+        let Some(payload) = self.payload.take() else { return Ok(()) };
         if payload.control {
-            self.control = None;
+            if let Some(mut scanner) = self.control.take() {
+                scanner.end()?;
+            }
         } else if payload.last {
-            self.message = None;
+            self.scan()?;
+            if let Some(mut scanner) = self.message.take() {
+                scanner.end()?;
+            }
             self.between = 0;
         }
+        Ok(())
     }
 }
 

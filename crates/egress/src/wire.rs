@@ -179,7 +179,7 @@ impl Filter for Outgoing {
     }
 
     fn rest(&mut self) -> Result<Vec<u8>, RelayError> {
-        let scanned = self.scan.rest();
+        let scanned = self.scan.rest()?;
         Ok(match &mut self.replace {
             Some(replace) => {
                 let mut out = replace.pass(&scanned);
@@ -227,12 +227,11 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             let available = from.bytes();
             let n = usize::try_from(left).unwrap_or(usize::MAX).min(available.len());
             let data = pass(&mut filter, available.get(..n).unwrap_or_default())?;
+            let empty = data.is_empty();
             if head.is_empty() && !encode {
                 write(to, &data).await?;
             } else {
                 push_chunk(&mut head, &data, encode);
-                write(to, &head).await?;
-                head = Vec::new();
             }
             drop(data);
             from.consume(n);
@@ -245,6 +244,12 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
                 write(to, &head).await?;
                 break;
             }
+            // A body that begins with what has to wait keeps its head back too.
+            if !empty || filter.is_none() {
+                write(to, &head).await?;
+                head = Vec::new();
+            }
+            turn(filter.is_some()).await;
             let size = if left > SMALL_READ as u64 { LARGE_READ } else { SMALL_READ };
             if read(from, size).await? == 0 {
                 return Err(cut_short());
@@ -254,30 +259,33 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             let mut decoder = Decoder::default();
             let mut out = head;
             while !decoder.is_done() {
-                // All that is buffered becomes one write.
+                // All that is buffered becomes one piece and one write, however small its chunks.
+                let mut gathered = Vec::new();
                 while !from.bytes().is_empty() && !decoder.is_done() {
                     let n = match decoder.step(from.bytes())? {
                         Step::Skip(n) => n,
                         Step::Data(n) => {
-                            let data =
-                                pass(&mut filter, from.bytes().get(..n).unwrap_or_default())?;
-                            push_chunk(&mut out, &data, encode);
+                            gathered.extend_from_slice(from.bytes().get(..n).unwrap_or_default());
                             n
                         }
                         Step::Done => 0,
                     };
                     from.consume(n);
                 }
+                let data = pass(&mut filter, &gathered)?;
+                let go = !data.is_empty() || filter.is_none() || decoder.is_done();
+                push_chunk(&mut out, &data, encode);
                 if decoder.is_done() {
                     push_chunk(&mut out, &pass_rest(&mut filter)?, encode);
                     if encode {
                         out.extend_from_slice(LAST_CHUNK);
                     }
                 }
-                if !out.is_empty() {
+                if go && !out.is_empty() {
                     write(to, &out).await?;
                     out.clear();
                 }
+                turn(filter.is_some()).await;
                 if !decoder.is_done() && read(from, LARGE_READ).await? == 0 {
                     return Err(cut_short());
                 }
@@ -308,6 +316,14 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         }
     }
     Ok(())
+}
+
+/// Lets others have their turn after a piece that was looked at: a client whose bytes are always
+/// there would not.
+async fn turn(looked: bool) {
+    if looked {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What of the data may go out now.

@@ -87,3 +87,14 @@ fn many_idle_tunnels_are_held() {
 fn real_clients_work_through_opened_tls() {
     passes("clients.py", &["ip", "python3", "curl", "openssl", "git"]);
 }
+
+/// A minute, so no part of the ordinary run: `cargo xtask test --step egress-gateway`.
+#[test]
+#[ignore = "a gateway's start takes a minute"]
+fn the_real_gateway_works_through_it() {
+    if std::env::var_os("SEAWALL_OPENCLAW_DIR").is_none() {
+        println!("skipped: SEAWALL_OPENCLAW_DIR does not name an installed OpenClaw");
+        return;
+    }
+    passes("openclaw.py", &["ip", "python3", "openssl"]);
+}

@@ -59,6 +59,17 @@ impl Session<'_> {
             .judge(self.connection, identity, target, how, known, &content)
             .await
             .map_err(refused)?;
+        if head.framing != Framing::None
+            && !admitted.carries.iter().any(|kind| kind == "*")
+            && let Some(coding) = hidden_coding(&head.fields)
+        {
+            let why = format!(
+                "the body to `{target}` is compressed by `{coding}`, which is not looked into"
+            );
+            return Err(refused(Refusal::new(Cause::Content, why).rule(&admitted.rule).fix(
+                "let the client use gzip, deflate or none, or let all pass: carries = [\"*\"]",
+            )));
+        }
         let addresses = &admitted.addresses;
         let event = record::allowed(identity, target, &head.method, &admitted.rule, addresses);
         let mut upstream = match slot.take().filter(|_| reusable) {
@@ -100,6 +111,8 @@ impl Session<'_> {
         let outgoing_path = bound.url(path);
         let outgoing_fields =
             if bound.is_empty() { head.fields.clone() } else { bound.fields(&head.fields) };
+        let outgoing_fields =
+            if admitted.narrow { without_overrides(&outgoing_fields) } else { outgoing_fields };
         let outgoing_fields = if head.websocket {
             websocket::without_extensions(&outgoing_fields)
         } else {
@@ -209,6 +222,44 @@ impl Session<'_> {
             Refused::Bomb => {
                 Refusal::new(Cause::Content, "the compressed body expands without measure")
             }
+            Refused::Busy => {
+                Refusal::new(Cause::Limit, "too many compressed bodies are on their way at once")
+            }
         }
     }
+}
+
+/// The compression of a body that the scan does not undo, if there is one.
+fn hidden_coding(fields: &[u8]) -> Option<String> {
+    const SEEN: [&[u8]; 4] = [b"gzip", b"x-gzip", b"deflate", b"identity"];
+    fields.split(|b| *b == b'\n').find_map(|line| {
+        let (name, value) = line.split_at_checked(line.iter().position(|b| *b == b':')?)?;
+        if !name.eq_ignore_ascii_case(b"content-encoding") {
+            return None;
+        }
+        let mut codings = value.get(1..)?.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+        let hidden = codings.find(|c| !SEEN.iter().any(|seen| c.eq_ignore_ascii_case(seen)))?;
+        Some(String::from_utf8_lossy(hidden.get(..20).unwrap_or(hidden)).into_owned())
+    })
+}
+
+/// Fields that make some servers read another method or path than the one that was judged.
+const OVERRIDES: [&str; 6] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-forwarded-uri",
+];
+
+fn without_overrides(fields: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(fields.len());
+    for line in fields.split_inclusive(|b| *b == b'\n') {
+        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+        if !OVERRIDES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+            out.extend_from_slice(line);
+        }
+    }
+    out
 }

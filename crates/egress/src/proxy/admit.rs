@@ -24,6 +24,9 @@ use tokio::time::timeout;
 /// How long observations are gathered before they are written together.
 const OBSERVE_EVERY: Duration = Duration::from_millis(25);
 
+/// How often refusals that were only counted are told.
+const FOLD_EVERY: Duration = Duration::from_secs(2);
+
 /// Addresses of one look-up that are tried.
 const MAX_DIALS: usize = 4;
 
@@ -59,6 +62,8 @@ impl HeldHow {
 pub(crate) struct Admitted {
     /// Name of the rule.
     pub(crate) rule: String,
+    /// Whether a rule for the host looks at methods or paths.
+    pub(crate) narrow: bool,
     /// Kinds of credentials that may go along.
     pub(crate) carries: Vec<String>,
     /// The judged addresses.
@@ -136,7 +141,7 @@ impl Proxy {
         // The policy may have changed during the look-up.
         let policy = if known.is_none() { self.policy() } else { policy };
         let rule = policy.judge(identity, target, how.how())?;
-        policy.judge_addresses(rule, target, &addresses)?;
+        policy.judge_addresses(identity, rule, target, &addresses)?;
         let held = Held {
             identity: Arc::clone(identity),
             target: target.clone(),
@@ -150,7 +155,7 @@ impl Proxy {
         let now = self.policy();
         if !Arc::ptr_eq(&policy, &now) {
             let rule = now.judge(identity, target, how.how())?;
-            now.judge_addresses(rule, target, &addresses)?;
+            now.judge_addresses(identity, rule, target, &addresses)?;
         }
         if let Some(shape) = shape
             && let Some(seen) = self.rhythm.note(identity, &target.host, shape, Instant::now())
@@ -158,7 +163,8 @@ impl Proxy {
             self.observe(record::pattern(identity, target, seen));
         }
         let (rule, carries) = admitted;
-        Ok(Admitted { rule, carries, addresses, meter })
+        let narrow = now.narrows(target);
+        Ok(Admitted { rule, narrow, carries, addresses, meter })
     }
 
     /// What a request or tunnel looks like to [`crate::rhythm`].
@@ -167,8 +173,8 @@ impl Proxy {
             HeldHow::Carries(_) => None,
             HeldHow::Tunnel => Some(Shape { path: 0, payload: 0, bytes: 0 }),
             HeldHow::Request { path, .. } => {
-                let urls = content.iter().filter(|(place, _)| *place == Place::Url);
-                let (_, url) = urls.last()?;
+                let mut urls = content.iter().filter(|(place, _)| *place == Place::Url);
+                let (_, url) = urls.next_back()?;
                 Some(Shape {
                     // The last bit keeps it apart from a tunnel's.
                     path: self.rhythm.hash(path.as_bytes()) | 1,
@@ -280,6 +286,13 @@ impl Proxy {
             let mut last = None;
             for address in addresses.iter().take(MAX_DIALS) {
                 match TcpStream::connect(SocketAddr::new(*address, target.port)).await {
+                    Ok(stream) if self.is_own(&stream, target, *address) => {
+                        let why = format!("`{target}` leads to {address}, an address of this host");
+                        return Err(Refusal::new(Cause::Address, why).fix(format!(
+                            "if this service is meant, name it in the rule: private = [\"{}\"]",
+                            SocketAddr::new(*address, target.port)
+                        )));
+                    }
                     Ok(stream) => {
                         let _ = stream.set_nodelay(true);
                         return Ok((stream, *address));
@@ -293,6 +306,13 @@ impl Proxy {
         timeout(limit, attempt).await.unwrap_or_else(|_| {
             Err(unreachable(format!("`{target}` did not answer within {} s", limit.as_secs())))
         })
+    }
+
+    /// Whether a connection leads back to this host, by an address that looks like any other: past
+    /// the host's firewall, to services that are for itself. Nothing has been sent yet.
+    fn is_own(&self, stream: &TcpStream, target: &Target, address: IpAddr) -> bool {
+        stream.local_addr().is_ok_and(|local| local.ip() == address)
+            && !self.policy().names(target, address)
     }
 
     /// Writes down what is about to be let through; returns once it is on disk.
@@ -312,7 +332,9 @@ impl Proxy {
         method: &str,
         refusal: &Refusal,
     ) {
-        self.observe(record::refused(identity, target, method, refusal));
+        if self.throttle.admit(identity, refusal.cause, Instant::now()) {
+            self.observe(record::refused(identity, target, method, refusal));
+        }
     }
 
     pub(crate) fn observe(&self, event: Event) {
@@ -323,6 +345,17 @@ impl Proxy {
 
     pub(super) fn start_observer(self: &Arc<Self>) {
         let Some(mut events) = lock(&self.observations).take() else { return };
+        let counting = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(FOLD_EVERY);
+            loop {
+                tick.tick().await;
+                let Some(proxy) = counting.upgrade() else { return };
+                for (identity, cause, count) in proxy.throttle.folded() {
+                    proxy.observe(record::folded(identity.as_ref(), cause, count));
+                }
+            }
+        });
         let proxy = Arc::downgrade(self);
         let log = Arc::clone(&self.log);
         tokio::spawn(async move {

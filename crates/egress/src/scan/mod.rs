@@ -122,12 +122,15 @@ impl Scanner {
     /// The first thing in `bytes` that must not leave.
     #[must_use]
     pub fn look(&self, bytes: &[u8], look: Look<'_>) -> Option<Finding> {
-        self.scan_at(bytes, look, &mut Vec::new())
+        self.scan_at(bytes, 0, look, &mut Vec::new())
     }
 
+    /// What is new begins at `from`; what is in front of it was scanned, but may belong to something
+    /// that ends in the new.
     fn scan_at(
         &self,
         bytes: &[u8],
+        from: usize,
         look: Look<'_>,
         through: &mut Vec<&'static str>,
     ) -> Option<Finding> {
@@ -153,9 +156,9 @@ impl Scanner {
             return None;
         }
         let mut finding = None;
-        decode::each(bytes, &mut |encoding, decoded| {
+        decode::each(bytes, from, &mut |encoding, decoded| {
             through.push(encoding);
-            finding = self.scan_at(decoded, look, through);
+            finding = self.scan_at(decoded, 0, look, through);
             through.pop();
             finding.is_some()
         });
@@ -212,6 +215,17 @@ mod tests {
             (STANDARD.encode(&hex), "base64 hex"),
             (STANDARD.encode(&b64), "base64 base64"),
             (STANDARD.encode(&gz), "base64 gzip"),
+            // As ordinary tools write it: `xxd -p`, `base64`, one escape, JSON.
+            (lines(&format!("{}{hex}", "61".repeat(25)), 60), "hex"),
+            (lines(&STANDARD.encode(format!("{}{token}", "A=b\n".repeat(12))), 76), "base64"),
+            (
+                lines(&STANDARD.encode(format!("{}{token}", "A=b\n".repeat(12))), 76)
+                    .replace('\n', "\\n"),
+                "base64",
+            ),
+            (token.replacen('_', "%5f", 1), "percent"),
+            (token.replacen('_', "\\u005F", 1), "escapes"),
+            (token.replacen('_', "\\x5f", 1), "escapes"),
         ] {
             let text = format!("{{\"note\": \"{wrapped}\"}}");
             assert_eq!(
@@ -222,6 +236,10 @@ mod tests {
         }
         assert_eq!(kind(&scanner, &gz), Some("github gzip".into()));
         assert_eq!(kind(&scanner, b"x b7c1-canary-0001"), Some("canary:gateway ".into()));
+    }
+
+    fn lines(text: &str, length: usize) -> String {
+        text.as_bytes().chunks(length).map(|l| String::from_utf8_lossy(l) + "\n").collect()
     }
 
     #[test]

@@ -270,7 +270,7 @@ fn system_resolver(dns: &Dns) -> Arc<dyn Resolve> {
 }
 
 /// Each tunnel holds two descriptors.
-fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -295,7 +295,7 @@ fn test(args: &Test) -> Result<ExitCode, Failure> {
             None if args.no_lookup => return Ok((rule, None)),
             None => look_up(&dns, &policy, &asked)?,
         };
-        policy.judge_addresses(rule, &asked.target, &addresses)?;
+        policy.judge_addresses(&identity, rule, &asked.target, &addresses)?;
         Ok((rule, Some(addresses)))
     });
     match verdict {

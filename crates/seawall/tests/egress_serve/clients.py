@@ -6,9 +6,7 @@ import subprocess
 from common import *
 
 network()
-subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-                "2", "-subj", "/CN=site.test", "-addext", "subjectAltName=DNS:site.test", "-keyout", "key.pem", "-out",
-                "cert.pem"], check=True, stderr=subprocess.DEVNULL)
+certificate("site.test")
 seen = []
 
 
@@ -55,6 +53,7 @@ file = "{here}/secret"
 name = "site"
 hosts = ["site.test"]
 intercept = true
+private = ["{PUBLIC}:443"]
 paths = ["/open", "/repo"]
 """)
 BUNDLE, OWN = here + "/policy.ca-bundle.pem", here + "/policy.ca.pem"

@@ -115,6 +115,16 @@ def get(host, path="/"):
     return f"GET http://{host}{path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
 
+def certificate(name):
+    """A certificate of its own for a name, in `cert.pem` and `key.pem`."""
+    with open("req.conf", "w") as file:
+        file.write(f"[req]\ndistinguished_name = dn\nx509_extensions = ext\nprompt = no\n[dn]\nCN = {name}\n"
+                   f"[ext]\nsubjectAltName = DNS:{name}\nbasicConstraints = critical, CA:FALSE\n")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-config", "req.conf", "-keyout", "key.pem", "-out", "cert.pem"], check=True,
+                   stderr=subprocess.DEVNULL)
+
+
 def check(condition, what):
     if not condition:
         print("FAILED:", what, file=sys.stderr)

@@ -5,9 +5,7 @@ import subprocess
 from common import *
 
 network()
-subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-                "2", "-subj", "/CN=dns.test", "-addext", "subjectAltName=DNS:dns.test", "-keyout", "key.pem", "-out",
-                "cert.pem"], check=True, stderr=subprocess.DEVNULL)
+certificate("dns.test")
 asked = []
 
 
@@ -78,6 +76,7 @@ name = "site"
 hosts = ["site.test"]
 ports = [8080]
 protocols = ["http"]
+private = ["93.184.215.14:8080"]
 """
 here = os.getcwd()
 proxy = Serve(policy.replace("NAME", "dns.test").replace("ROOTS", here + "/cert.pem"))

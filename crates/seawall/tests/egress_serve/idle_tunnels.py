@@ -4,8 +4,9 @@ import resource
 from common import *
 
 network()
-COUNT = 10_000 if LONG else 1_000
-resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+COUNT = min(10_000 if LONG else 1_000, (hard - 600) // 2)
 policy = """
 [limits]
 head_seconds = 600

@@ -14,8 +14,8 @@ def answers(*addresses):
 
 answers(PUBLIC)
 dns = subprocess.Popen(["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root", "--pid-file",
-                        "--port=5353", "--listen-address=127.0.0.1", "--bind-interfaces", "--addn-hosts=hosts",
-                        "--local-ttl=0", "--log-queries", "--log-facility=dns.log"])
+                        "--port=5353", "--listen-address=127.0.0.1", "--bind-interfaces", "--addn-hosts=" + os.path.abspath("hosts"),
+                        "--local-ttl=0", "--log-queries", "--log-facility=" + os.path.abspath("dns.log")])
 outside, inside = Upstream(PUBLIC, 8080), Upstream("127.0.0.1", 8080)
 policy = """
 [dns]
@@ -25,6 +25,7 @@ name = "site"
 hosts = [".evil.test"]
 ports = [8080]
 protocols = ["http"]
+private = ["93.184.215.14:8080"]
 """
 proxy = Serve(policy)
 request = get("turn.evil.test:8080")
@@ -34,9 +35,8 @@ while " 200 " not in (answer := ask(request)):
     time.sleep(0.05)
 
 
-def asked():
-    with open("dns.log") as file:
-        return sum("query[A] turn.evil.test" in line for line in file)
+def looked_up():
+    return sum(event["kind"] == "egress.lookup" for event in proxy.events())
 
 
 def turn(*addresses):
@@ -46,7 +46,7 @@ def turn(*addresses):
     end = time.monotonic() + 10
     while time.monotonic() < end:
         with open("dns.log") as file:
-            if sum(line.rstrip().endswith("addresses") and "read hosts" in line for line in file) > turn.reads:
+            if sum(" read " in line and "/hosts" in line for line in file) > turn.reads:
                 turn.reads += 1
                 return
         time.sleep(0.02)
@@ -65,17 +65,25 @@ for addresses, cause in [
     (["0.0.0.0"], "address"),
 ]:
     turn(*addresses)
-    before = asked()
+    before = looked_up()
     answer = ask(request)
     check(" 403 " in answer and f"X-Seawall-Cause: {cause}" in answer, f"{addresses}: {answer}")
     # One look-up for the judgement and the dial: there is no second one that could differ.
-    check(asked() == before + 1, f"{addresses}: {asked() - before} questions")
+    check(looked_up() == before + 1, f"{addresses}: {looked_up() - before} look-ups")
 turn(PUBLIC)
 check(" 200 " in ask(request), "and back again")
+# An address of this host that looks public is inside too, unless the rule names it with its port.
+own = Upstream(PUBLIC, 8081)
+with open("policy.toml", "w") as file:
+    file.write(policy.replace("ports = [8080]", "ports = [8080, 8081]"))
+proxy.reload()
+answer = ask(get("turn.evil.test:8081"))
+check(" 403 " in answer and "an address of this host" in answer and not own.seen, answer)
 check(inside.accepted == 0, "nothing arrived inside")
 # Without the guard the attack succeeds: the same name, opted in to.
-with open("policy.toml", "a") as file:
-    file.write('private = ["127.0.0.1:8080"]\n')
+with open("policy.toml", "w") as file:
+    file.write(policy.split("[[rules]]")[0] + "[[rules]]" + policy.split("[[rules]]")[1].replace(
+        'private = [', 'private = ["127.0.0.1:8080", '))
 turn("127.0.0.1")
 proxy.reload()
 check(" 200 " in ask(request) and inside.accepted == 1, "the opted-in address is reached")

@@ -5,7 +5,8 @@ import resource
 from common import *
 
 network()
-resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
 policy = """
 [limits]
 head_seconds = 2
@@ -65,21 +66,21 @@ proxy.stop()
 os.mkdir("small")
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", "small"], check=True)
 proxy = Serve(policy, log="small/ev.jsonl")
+earlier = len(up.seen)
 check(" 200 " in ask(get(host)), "before")
-with open("small/fill", "wb") as file:
-    try:
-        while True:
-            file.write(b"x" * 4096)
-            file.flush()
-    except OSError:
-        pass
-before, refused = len(up.seen), False
+fill = os.open("small/fill", os.O_WRONLY | os.O_CREAT)
+try:
+    while True:
+        os.write(fill, b"x" * 4096)
+except OSError:
+    os.close(fill)
+refused = False
 for _ in range(60):
     answer = ask(get(host, "/full"))
     refused = refused or " 503 " in answer
     check(" 503 " in answer or " 200 " in answer, answer)
 check(refused and "X-Seawall-Cause: log" in answer, "a full disk refuses: " + answer)
-check(allowed(proxy) >= len(up.seen), "what passed is in the log")
+check(allowed(proxy) >= len(up.seen) - earlier, "what passed is in the log")
 os.unlink("small/fill")
 check(" 200 " in ask(get(host, "/room")), "with room it goes on")
 proxy.stop()
@@ -128,7 +129,10 @@ for port, answer, told in [
 ]:
     Upstream("127.0.0.1", port, answer)
     got = ask(get(f"127.0.0.1:{port}"))
-    if told is None:
+    if port == 8086:
+        # Interim answers go on as they come; there is no other.
+        check(" 200 " not in got, got)
+    elif told is None:
         # The second answer is nobody's: not the next request's either.
         check(got.endswith("ok") and got.count("HTTP/1.1") == 1, got)
     else:
