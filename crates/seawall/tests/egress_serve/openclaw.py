@@ -121,7 +121,7 @@ def turn(agent):
         return answer.read().decode()
 
 
-end = time.monotonic() + 240
+end = time.monotonic() + 420
 while True:
     check(gateway.poll() is None and time.monotonic() < end, "the gateway starts: " + logged())
     try:
