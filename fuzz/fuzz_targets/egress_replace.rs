@@ -16,10 +16,8 @@ fuzz_target!(|data: (Vec<(Vec<u8>, Vec<u8>)>, Vec<Vec<u8>>)| {
             return;
         }
     }
-    let pair = |(from, to): &(Vec<u8>, Vec<u8>)| Pair {
-        from: from.clone().into(),
-        to: to.clone().into(),
-    };
+    let pair =
+        |(from, to): &(Vec<u8>, Vec<u8>)| Pair { from: from.clone().into(), to: to.clone().into() };
     let Some(table) = Table::new(pairs.iter().map(pair).collect()) else { return };
     let mut replacer = Replacer::new(table.clone());
     let mut out = Vec::new();

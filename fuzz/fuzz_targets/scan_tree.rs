@@ -4,7 +4,24 @@
 use libfuzzer_sys::fuzz_target;
 use seawall_scan::{Tree, scan};
 
-const NAMES: &[&str] = &["SKILL.md", "a.sh", "a.py", "a.js", "a.ts", "a.rb", "a.go", "a.ps1", "a.bat", "a.applescript", "a.zip", "a.tar", "a.gz", "package.json", ".claude/settings.json", "a.bin"];
+const NAMES: &[&str] = &[
+    "SKILL.md",
+    "a.sh",
+    "a.py",
+    "a.js",
+    "a.ts",
+    "a.rb",
+    "a.go",
+    "a.ps1",
+    "a.bat",
+    "a.applescript",
+    "a.zip",
+    "a.tar",
+    "a.gz",
+    "package.json",
+    ".claude/settings.json",
+    "a.bin",
+];
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, rest)) = data.split_first() else { return };

@@ -45,6 +45,7 @@ const STEPS: &[(&str, Step)] = &[
     ("tests", tests),
     ("plugin-gateway", plugin_gateway),
     ("harden-gateway", harden_gateway),
+    ("egress-gateway", egress_gateway),
     ("tour-bare", tour_bare),
     ("tour-seawall", tour_seawall),
     ("crash-storm", crash_storm),
@@ -157,6 +158,13 @@ fn harden_gateway(_: &Args) -> Result<Count, String> {
     let mut command = cargo(&["test", "--locked", "--workspace"]);
     // Two starts beside each other on two cores take as long as one after the other.
     command.args(["--test", "harden_gateway", "--", "--ignored", "--test-threads=1"]);
+    counted(&mut command, rust_line)
+}
+
+/// The real OpenClaw's check of a proxy, and a real gateway behind one.
+fn egress_gateway(_: &Args) -> Result<Count, String> {
+    let mut command = cargo(&["test", "--locked", "--workspace"]);
+    command.args(["--test", "egress_serve", "--", "--ignored"]);
     counted(&mut command, rust_line)
 }
 

@@ -34,6 +34,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ip", "iproute2"),        // addresses inside the tour's own network namespace
     ("unshare", "util-linux"), // makes that namespace
     ("mount", "mount"),        // and its file systems
+    ("dnsmasq", "dnsmasq-base"), // the name server that turns, in the tests of the proxy
+    ("openssl", "openssl"),    // certificates and a client there
+    ("nft", "nftables"),       // host-wide enforcement there
     ("setpriv", "util-linux"), // runs a tour as an ordinary user when root starts it
 ];
 

@@ -1,38 +1,27 @@
 //! One client connection: its requests in turn, each judged anew.
 
-use crate::exchange::{Outcome, Sent, Upstream, exchange, request_head};
+mod forward;
+mod http2;
+mod tunnel;
+
+use crate::exchange::Upstream;
 use crate::head::{Form, Framing, HeadError, RequestHead, parse_request};
-use crate::hello::{self, Opening};
 use crate::host::Target;
 use crate::identity::Identity;
-use crate::policy::{Compiled, Limits};
-use crate::proxy::{Connection, HeldHow, Proxy, Registered, content_refusal};
-use crate::record;
+use crate::policy::Limits;
+use crate::proxy::{Connection, Proxy, Registered};
 use crate::refusal::{Cause, Refusal};
-use crate::replace::Replacer;
-use crate::rule::{How, Protocol};
-use crate::scan::{BodyScanner, Refused};
-use crate::secret::Place;
 use crate::socks::{self, SocksError};
-use crate::transport::{self, Duplex};
-use crate::wire::{Filter, Input, Outgoing, relay_body, tunnel};
+use crate::wire::Input;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Longest body that is gathered when secrets are put into it. Requests to APIs have a few KiB.
-const MAX_GATHERED: u64 = 1024 * 1024;
-
 /// What a client is told when its CONNECT was allowed.
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
-
-/// A TLS record with the fatal alert `access_denied`: what a TLS client shows as an error of
-/// its own instead of a connection that just ends.
-const TLS_ACCESS_DENIED: &[u8] = &[0x15, 3, 3, 0, 2, 2, 49];
 
 /// Whether the client can go on after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +65,6 @@ struct Session<'a> {
 }
 
 pub(crate) async fn run(registered: Registered, stream: TcpStream, fixed: Option<Arc<Identity>>) {
-    let _ = stream.set_nodelay(true);
     let (reader, mut writer) = stream.into_split();
     let mut reader = Input::new(reader);
     let mut session = Session {
@@ -214,12 +202,15 @@ impl Session<'_> {
         }
     }
 
+    /// Serves requests until the client or a refusal ends it. Gives back the connection to the
+    /// destination if another request can go over it.
     async fn requests<R, W>(
         &mut self,
         reader: &mut Input<R>,
         writer: &mut W,
         mut upstream: Option<Upstream>,
-    ) where
+    ) -> Option<Upstream>
+    where
         R: AsyncRead + Unpin + Send,
         W: AsyncWrite + Unpin + Send,
     {
@@ -228,10 +219,10 @@ impl Session<'_> {
             let policy = self.proxy.policy();
             let head = match self.read_head(reader, &policy.limits, first).await {
                 Ok(Some(head)) => head,
-                Ok(None) | Err(End::Gone) => return,
+                Ok(None) | Err(End::Gone) => return upstream,
                 Err(End::Refused(refusal, method)) => {
                     self.refuse(writer, None, method, &refusal, false).await;
-                    return;
+                    return upstream;
                 }
             };
             drop(policy);
@@ -239,7 +230,7 @@ impl Session<'_> {
             reader.consume(head.len);
             match self.request(reader, writer, &head, &mut upstream).await {
                 Ok(Next::Request) => {}
-                Ok(Next::Close) | Err(_) => return,
+                Ok(Next::Close) | Err(_) => return upstream,
             }
         }
     }
@@ -394,417 +385,6 @@ impl Session<'_> {
         let send = async { writer.write_all(&answer).await.and(writer.flush().await) };
         let _ = timeout(Duration::from_secs(5), send).await;
     }
-
-    /// A CONNECT: judged, dialled, answered; then what the client sends is judged.
-    async fn connect<R, W>(
-        &mut self,
-        reader: &mut Input<R>,
-        writer: &mut W,
-        identity: &Arc<Identity>,
-        target: &Target,
-        granted: &[u8],
-    ) -> Result<Next, End>
-    where
-        R: AsyncRead + Unpin + Send,
-        W: AsyncWrite + Unpin + Send,
-    {
-        let refused = |refusal| End::Refused(refusal, "CONNECT");
-        let admitted = self
-            .proxy
-            .judge(self.connection, identity, target, HeldHow::Tunnel, None, &[])
-            .await
-            .map_err(refused)?;
-        let addresses = &admitted.addresses;
-        let event = record::allowed(identity, target, "CONNECT", &admitted.rule, addresses);
-        if self.proxy.policy().intercepts(identity, target).is_some() {
-            self.proxy.record(event).await.map_err(refused)?;
-            writer.write_all(granted).await?;
-            self.opened(reader, writer, identity, target).await;
-            return Ok(Next::Close);
-        }
-        let (recorded, dialled) =
-            tokio::join!(self.proxy.record(event), self.proxy.dial(target, addresses));
-        recorded.map_err(refused)?;
-        let (stream, address) = dialled.map_err(refused)?;
-        writer.write_all(granted).await?;
-        let mut upstream = Upstream::new(transport::plain(stream), target.clone(), address);
-        upstream.meter.clone_from(&admitted.meter);
-        // From here the client is inside the tunnel: an HTTP answer of ours would be taken for
-        // the destination's.
-        let policy = self.proxy.policy();
-        if policy.judge(identity, target, How::Carries(Protocol::Raw)).is_ok() {
-            self.tunnel(reader, writer, identity, upstream, Protocol::Raw).await;
-            return Ok(Next::Close);
-        }
-        let opening = match self.opening(reader, &policy.limits).await {
-            Some(opening) => opening,
-            None => return Ok(Next::Close),
-        };
-        match opening {
-            Opening::Tls(hello) => match judge_hello(&policy, identity, target, &hello) {
-                Ok(protocol) => self.tunnel(reader, writer, identity, upstream, protocol).await,
-                Err(refusal) => {
-                    self.proxy.refused(Some(identity), Some(target), "CONNECT", &refusal);
-                    let _ = writer.write_all(TLS_ACCESS_DENIED).await;
-                }
-            },
-            Opening::Http => {
-                self.inside = Some(Inside { target: target.clone(), tls: false });
-                self.identity = Some(Arc::clone(identity));
-                Box::pin(self.requests(reader, writer, Some(upstream))).await;
-            }
-            Opening::Other | Opening::Partial => {
-                let refusal = match policy.judge(identity, target, How::Carries(Protocol::Raw)) {
-                    Ok(_) => Refusal::new(Cause::Protocol, "the policy changed"),
-                    Err(refusal) => refusal,
-                };
-                self.proxy.refused(Some(identity), Some(target), "CONNECT", &refusal);
-            }
-        }
-        Ok(Next::Close)
-    }
-
-    /// [`Self::open`] as one type: what is inside is served by what called it.
-    fn opened<'a, R, W>(
-        &'a mut self,
-        reader: &'a mut Input<R>,
-        writer: &'a mut W,
-        identity: &'a Arc<Identity>,
-        target: &'a Target,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>
-    where
-        R: AsyncRead + Unpin + Send,
-        W: AsyncWrite + Unpin + Send,
-    {
-        Box::pin(self.open(reader, writer, identity, target))
-    }
-
-    /// Opens the TLS of a tunnel, and serves the requests in it. The destination is dialled for
-    /// the first one that is allowed.
-    async fn open<R, W>(
-        &mut self,
-        reader: &mut Input<R>,
-        writer: &mut W,
-        identity: &Arc<Identity>,
-        target: &Target,
-    ) where
-        R: AsyncRead + Unpin + Send,
-        W: AsyncWrite + Unpin + Send,
-    {
-        let limits = self.proxy.policy().limits.clone();
-        let Some(opening) = self.opening(reader, &limits).await else { return };
-        self.identity = Some(Arc::clone(identity));
-        let refusal = match opening {
-            Opening::Tls(hello) => match named(target, &hello) {
-                Ok(Some(())) => {
-                    self.inside = Some(Inside { target: target.clone(), tls: true });
-                    match self.inside_tls(reader, writer, target, &limits).await {
-                        Ok(()) => return,
-                        Err(refusal) => refusal,
-                    }
-                }
-                Ok(None) => Refusal::new(
-                    Cause::NameMismatch,
-                    format!("TLS to `{target}` shows no server name, and the rule opens it"),
-                ),
-                Err(refusal) => {
-                    let _ = writer.write_all(TLS_ACCESS_DENIED).await;
-                    refusal
-                }
-            },
-            // Judged by the rules for plain requests.
-            Opening::Http => {
-                self.inside = Some(Inside { target: target.clone(), tls: false });
-                Box::pin(self.requests(reader, writer, None)).await;
-                return;
-            }
-            Opening::Other | Opening::Partial => Refusal::new(
-                Cause::Protocol,
-                format!("`{target}` is opened by a rule, and this is neither TLS nor HTTP"),
-            ),
-        };
-        self.proxy.refused(Some(identity), Some(target), "CONNECT", &refusal);
-    }
-
-    async fn inside_tls<R, W>(
-        &mut self,
-        reader: &mut Input<R>,
-        writer: &mut W,
-        target: &Target,
-        limits: &Limits,
-    ) -> Result<(), Refusal>
-    where
-        R: AsyncRead + Unpin + Send,
-        W: AsyncWrite + Unpin + Send,
-    {
-        let Some(interception) = self.proxy.interception() else {
-            return Err(Refusal::new(Cause::Protocol, "TLS is not opened by any rule"));
-        };
-        let accepted = interception.accept(Duplex { reader, writer }, target);
-        let patience = Duration::from_secs(limits.head_seconds);
-        let stream = timeout(patience, accepted).await.unwrap_or_else(|_| {
-            let why = format!("TLS of the client to `{target}` did not begin in time");
-            Err(Refusal::new(Cause::Protocol, why))
-        })?;
-        let (read, write) = tokio::io::split(stream);
-        // One type for all that is inside, or it would have no end.
-        let mut reader = Input::new(Box::new(read) as Box<dyn AsyncRead + Unpin + Send + '_>);
-        let mut writer = Box::new(write) as Box<dyn AsyncWrite + Unpin + Send + '_>;
-        Box::pin(self.requests(&mut reader, &mut writer, None)).await;
-        if std::mem::take(&mut self.told) {
-            linger(&mut reader, &mut writer).await;
-        } else {
-            let _ = timeout(Duration::from_secs(2), writer.shutdown()).await;
-        }
-        Ok(())
-    }
-
-    /// Waits for enough of the client's first bytes to say what they are.
-    async fn opening<R: AsyncRead + Unpin>(
-        &self,
-        reader: &mut Input<R>,
-        limits: &Limits,
-    ) -> Option<Opening> {
-        let read = async {
-            loop {
-                match hello::classify(reader.bytes()) {
-                    Opening::Partial if reader.bytes().len() > 2 * hello::MAX_HELLO => {
-                        return Some(Opening::Other);
-                    }
-                    Opening::Partial => {
-                        if reader.fill_small().await.unwrap_or(0) == 0 {
-                            return None;
-                        }
-                    }
-                    opening => return Some(opening),
-                }
-            }
-        };
-        timeout(Duration::from_secs(limits.head_seconds), read).await.ok().flatten()
-    }
-
-    async fn tunnel<R, W>(
-        &self,
-        reader: &mut Input<R>,
-        writer: &mut W,
-        identity: &Arc<Identity>,
-        upstream: Upstream,
-        protocol: Protocol,
-    ) where
-        R: AsyncRead + Unpin + Send,
-        W: AsyncWrite + Unpin + Send,
-    {
-        // Another rule than that of the CONNECT may be the one that allows the protocol, and its
-        // view of the address counts.
-        let how = HeldHow::Carries(protocol);
-        let known = [upstream.address];
-        let judged = self
-            .proxy
-            .judge(self.connection, identity, &upstream.target, how, Some(&known), &[])
-            .await;
-        if let Err(refusal) = judged {
-            self.proxy.refused(Some(identity), Some(&upstream.target), "CONNECT", &refusal);
-            return;
-        }
-        self.relay(reader, writer, identity, upstream).await;
-    }
-
-    async fn relay<R, W>(
-        &self,
-        reader: &mut Input<R>,
-        writer: &mut W,
-        identity: &Arc<Identity>,
-        upstream: Upstream,
-    ) where
-        R: AsyncRead + Unpin + Send,
-        W: AsyncWrite + Unpin + Send,
-    {
-        let idle = Duration::from_secs(self.proxy.policy().limits.tunnel_idle_seconds);
-        let Upstream { target, reader: server, writer: mut server_writer, meter, .. } = upstream;
-        let (mut server_reader, back) = server.into_parts();
-        let (client_reader, ahead) = reader.take_parts();
-        let (traffic, over) = tunnel(
-            (client_reader, writer),
-            (&mut server_reader, &mut server_writer),
-            (ahead, back),
-            meter.clone(),
-            idle,
-        )
-        .await;
-        if let (Some(over), Some(meter)) = (over, meter) {
-            let refusal = meter.refusal(identity, over);
-            self.proxy.refused(Some(identity), Some(&target), "tunnel", &refusal);
-        }
-        self.proxy.observe(record::closed(identity, &target, traffic));
-    }
-
-    /// One plain request: judged, written down, sent; the answer is passed back.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one request, used once")]
-    async fn forward<R, W>(
-        &mut self,
-        reader: &mut Input<R>,
-        writer: &mut W,
-        identity: &Arc<Identity>,
-        head: &RequestHead,
-        target: &Target,
-        path: &str,
-        slot: &mut Option<Upstream>,
-    ) -> Result<Next, End>
-    where
-        R: AsyncRead + Unpin + Send,
-        W: AsyncWrite + Unpin + Send,
-    {
-        let refused = |refusal| End::Refused(refusal, "");
-        let tls = self.inside.as_ref().is_some_and(|inside| inside.tls);
-        let how = HeldHow::Request {
-            method: head.method.clone(),
-            path: path.split('?').next().unwrap_or_default().to_owned(),
-            websocket: head.websocket,
-            tls,
-        };
-        let reusable = slot.as_mut().is_some_and(|u| u.target == *target && u.reader.is_quiet());
-        let known = slot.as_ref().filter(|_| reusable).map(|u| [u.address]);
-        let known = known.as_ref().map(|k| &k[..]);
-        let content = [
-            (Place::Url, head.method.as_bytes()),
-            (Place::Url, path.as_bytes()),
-            (Place::Headers, &head.fields),
-        ];
-        let admitted = self
-            .proxy
-            .judge(self.connection, identity, target, how, known, &content)
-            .await
-            .map_err(refused)?;
-        let addresses = &admitted.addresses;
-        let event = record::allowed(identity, target, &head.method, &admitted.rule, addresses);
-        let mut upstream = match slot.take().filter(|_| reusable) {
-            Some(upstream) => {
-                self.proxy.record(event).await.map_err(refused)?;
-                upstream
-            }
-            None => {
-                let (recorded, dialled) =
-                    tokio::join!(self.proxy.record(event), self.proxy.dial(target, addresses));
-                recorded.map_err(refused)?;
-                let (stream, address) = dialled.map_err(refused)?;
-                let halves = if tls {
-                    transport::secure(self.proxy.secure(stream, target).await.map_err(refused)?)
-                } else {
-                    transport::plain(stream)
-                };
-                Upstream::new(halves, target.clone(), address)
-            }
-        };
-        let limits = self.proxy.policy().limits.clone();
-        let meter = admitted.meter;
-        upstream.meter.clone_from(&meter);
-        let secrets = self.proxy.secrets();
-        let bound = secrets.bound(identity, &target.host, tls);
-        let mut carries = admitted.carries;
-        carries.extend(bound.carries(Place::Body));
-        let swapped = if bound.is_empty() { None } else { bound.body(&head.fields) };
-        let mut filter = (head.framing != Framing::None).then(|| Outgoing {
-            scan: BodyScanner::new(self.proxy.scanner(), carries),
-            meter: meter.clone(),
-            replace: swapped.clone().map(Replacer::new),
-        });
-        let over_budget = |over| match &meter {
-            Some(meter) => meter.refusal(identity, over),
-            None => Refusal::new(Cause::Budget, "the budget is spent"),
-        };
-        let outgoing_path = bound.url(path);
-        let outgoing_fields =
-            if bound.is_empty() { head.fields.clone() } else { bound.fields(&head.fields) };
-        let mut sent =
-            Sent { path: &outgoing_path, fields: &outgoing_fields, framing: head.framing, tls };
-        let mut from = head.framing;
-        let mut whole = Vec::new();
-        let mut early = None;
-        // With another text in it the body has another length: a short one is gathered to know
-        // it, a long one goes in chunks, which not every server takes.
-        match (&swapped, head.framing, filter.as_mut()) {
-            (Some(_), Framing::Length(n), Some(filter)) if n <= MAX_GATHERED => {
-                let idle = Duration::from_secs(limits.tunnel_idle_seconds);
-                let gathered =
-                    relay_body(reader, &mut whole, Vec::new(), from, false, Some(filter), idle);
-                early = gathered.await.err();
-                from = Framing::None;
-                sent.framing = Framing::Length(whole.len() as u64);
-            }
-            (Some(_), Framing::Length(_), _) => sent.framing = Framing::Chunked,
-            _ => {}
-        }
-        let mut request = request_head(head, target, &sent);
-        request.append(&mut whole);
-        if let Some(Err(over)) = meter.as_ref().map(|meter| meter.spend(request.len())) {
-            return Err(refused(over_budget(over)));
-        }
-        let filter = filter.as_mut().map(|filter| -> &mut dyn Filter { filter });
-        let redact = bound.answer();
-        let (outcome, answered) = match early {
-            Some(error) => (Outcome::of_request(error), false),
-            None => {
-                let framing = (from, sent.framing);
-                let redact = redact.as_ref();
-                exchange(
-                    reader,
-                    writer,
-                    &mut upstream,
-                    head,
-                    request,
-                    framing,
-                    filter,
-                    redact,
-                    &limits,
-                )
-                .await
-            }
-        };
-        match outcome {
-            Outcome::Over(over) if !answered => {
-                let refusal = over_budget(over);
-                self.refuse(writer, Some(target), &head.method, &refusal, false).await;
-                Ok(Next::Close)
-            }
-            Outcome::Over(over) => {
-                self.proxy.refused(Some(identity), Some(target), &head.method, &over_budget(over));
-                Err(End::Gone)
-            }
-            Outcome::Refused(refused) if !answered => {
-                let refusal = match refused {
-                    Refused::Found(finding) => content_refusal(&finding, target, &secrets, tls),
-                    Refused::Bomb => {
-                        Refusal::new(Cause::Content, "the compressed body expands without measure")
-                    }
-                };
-                let refusal = refusal.rule(&admitted.rule);
-                self.refuse(writer, Some(target), &head.method, &refusal, false).await;
-                Ok(Next::Close)
-            }
-            Outcome::Refused(_) => Err(End::Gone),
-            Outcome::Kept => {
-                self.proxy.release(self.connection);
-                *slot = Some(upstream);
-                Ok(next(head.keep_alive))
-            }
-            Outcome::Ended => {
-                self.proxy.release(self.connection);
-                Ok(next(head.keep_alive))
-            }
-            Outcome::Closed => Ok(Next::Close),
-            Outcome::Upgraded => {
-                self.relay(reader, writer, identity, upstream).await;
-                Ok(Next::Close)
-            }
-            // The head of an answer has gone out: only closing tells the client that it is cut.
-            Outcome::Failed(_) if answered => Err(End::Gone),
-            Outcome::Failed(why) => {
-                let refusal = Refusal::new(Cause::Unreachable, format!("`{target}`: {why}"));
-                self.refuse(writer, Some(target), &head.method, &refusal, false).await;
-                Ok(Next::Close)
-            }
-        }
-    }
 }
 
 enum Destination {
@@ -822,43 +402,4 @@ fn too_long() -> End {
             .fix("raise `limits.head_bytes`"),
         "",
     )
-}
-
-/// Whether the name in TLS, if there is one, is the name that was asked for.
-fn named(target: &Target, hello: &hello::ClientHello) -> Result<Option<()>, Refusal> {
-    let mismatch = |why: String| Refusal::new(Cause::NameMismatch, why);
-    if hello.odd_name {
-        return Err(mismatch(format!("the server name in TLS to `{target}` is malformed")));
-    }
-    match &hello.server_name {
-        Some(name) if *name == target.host => Ok(Some(())),
-        Some(name) => Err(mismatch(format!("the server name in TLS to `{target}` is `{name}`"))),
-        None => Ok(None),
-    }
-}
-
-/// The name in TLS is the name that was asked for, or the rule says otherwise.
-fn judge_hello(
-    policy: &Compiled,
-    identity: &Identity,
-    target: &Target,
-    hello: &hello::ClientHello,
-) -> Result<Protocol, Refusal> {
-    let protocol = match named(target, hello)? {
-        Some(()) => Protocol::Tls,
-        None => Protocol::TlsWithoutName,
-    };
-    let rule = policy.judge(identity, target, How::Carries(protocol))?;
-    if hello.ech && !rule.ech {
-        return Err(Refusal::new(
-            Cause::NameMismatch,
-            format!("TLS to `{target}` has Encrypted Client Hello, which can hide another name"),
-        )
-        .rule(&rule.name)
-        .fix(format!(
-            "set `ech = true` in the rule `{}`, or turn it off in the client",
-            rule.name
-        )));
-    }
-    Ok(protocol)
 }

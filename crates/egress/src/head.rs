@@ -120,6 +120,10 @@ pub fn parse_request(buffer: &[u8]) -> Result<Option<RequestHead>, HeadError> {
     };
     line_ends(buffer, len)?;
     let method = request.method.ok_or(HeadError::Syntax("no method"))?;
+    if method.bytes().any(|b| b.is_ascii_lowercase()) {
+        // Some servers read them as upper case, and rules would not.
+        return Err(HeadError::Syntax("the method is not in upper case"));
+    }
     let target = request.path.ok_or(HeadError::Syntax("no target"))?;
     let http11 = request.version == Some(1);
 

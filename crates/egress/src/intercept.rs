@@ -3,7 +3,7 @@
 //!
 //! The authority's key exists in memory only and ends with the process. To the client the proxy
 //! shows a certificate for the name that was asked for; the destination is verified by the
-//! system's roots under the same name. Both sides speak HTTP/1.1.
+//! system's roots under the same name. Clients speak HTTP/2 or HTTP/1.1, destinations HTTP/1.1.
 
 use crate::host::{Host, Target};
 use crate::policy::PolicyError;
@@ -43,8 +43,9 @@ const LEAF_FRESH: Duration = Duration::from_secs(7 * 86_400);
 /// How long the authority is valid; its key is gone with the process in any case.
 const AUTHORITY_DAYS: u32 = 2 * 365;
 
-/// The only protocol that is spoken inside. Without HTTP/2 a client falls back to it.
-const ALPN: &[u8] = b"http/1.1";
+/// What is spoken with clients, and with destinations: their answers are read in one form only.
+const ALPN_CLIENT: [&[u8]; 2] = [b"h2", b"http/1.1"];
+const ALPN_DESTINATION: &[u8] = b"http/1.1";
 
 /// It could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -211,14 +212,14 @@ impl Interception {
             .map_err(|e| internal(&e))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&authority) as Arc<dyn ResolvesServerCert>);
-        server.alpn_protocols = vec![ALPN.to_vec()];
+        server.alpn_protocols = ALPN_CLIENT.map(<[u8]>::to_vec).to_vec();
         server.session_storage = ServerSessionMemoryCache::new(MAX_SESSIONS);
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| internal(&e))?
             .with_root_certificates(store)
             .with_no_client_auth();
-        client.alpn_protocols = vec![ALPN.to_vec()];
+        client.alpn_protocols = vec![ALPN_DESTINATION.to_vec()];
         Ok(Self {
             authority,
             server: TlsAcceptor::from(Arc::new(server)),

@@ -5,7 +5,7 @@
 //! one of those is dialled; the event is on disk before a byte goes out.
 //!
 //! Pure, functions of values: [`address`], [`budget`], [`host`], [`identity`], [`rule`], [`policy`],
-//! [`refusal`], [`replace`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`secret`],
+//! [`refusal`], [`replace`], [`names`], [`rhythm`], [`throttle`], [`websocket`], [`head`], [`chunked`], [`hello`], [`socks`], [`scan`], [`explain`], [`learn`]. Edges: [`secret`],
 //! [`resolve`], [`intercept`], [`proxy`], [`journal`].
 
 pub mod address;
@@ -22,22 +22,26 @@ pub mod identity;
 pub mod intercept;
 pub mod journal;
 pub mod learn;
+pub mod names;
 pub mod policy;
 pub mod proxy;
 mod record;
 pub mod refusal;
 pub mod replace;
 pub mod resolve;
+pub mod rhythm;
 pub mod rule;
 pub mod scan;
 pub mod secret;
 pub mod socks;
+pub mod throttle;
 mod transport;
+pub mod websocket;
 mod wire;
 
 pub use identity::{Identity, Zone};
 pub use journal::Journal;
 pub use policy::{EgressPolicy, PolicyError};
-pub use proxy::{Gate, Proxy};
+pub use proxy::{Gate, Proxy, Sessions};
 pub use refusal::{Cause, Refusal};
-pub use resolve::{NoResolver, Resolve, StaticResolver, SystemResolver};
+pub use resolve::{Answer, NoResolver, Resolve, StaticResolver, SystemResolver};

@@ -7,7 +7,9 @@ use crate::budget::Budget;
 use crate::host::{Host, Target};
 use crate::identity::Identity;
 use crate::refusal::{Cause, Refusal};
+use crate::resolve::Dns;
 use crate::rule::{HostPattern, How, Mismatch, Protocol, Rule, RuleAction};
+use crate::scan::Canary;
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +35,13 @@ pub struct EgressPolicy {
     /// How TLS is opened where a rule says so.
     #[serde(default, skip_serializing_if = "Interception::is_default")]
     pub interception: Interception,
+    /// Where names are looked up.
+    #[serde(default, skip_serializing_if = "Dns::is_default")]
+    pub dns: Dns,
+    /// Decoys: texts that are worth nothing and must not leave. Whoever sends one has looked where
+    /// it had no business.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<Decoy>,
     /// How much a client may send, ask and reach. The first that is for it is the one that holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<Budget>,
@@ -53,6 +62,16 @@ pub struct Client {
     /// In whose name the client is judged.
     #[serde(default)]
     pub identity: Identity,
+}
+
+/// A decoy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decoy {
+    /// Names it in refusals and events.
+    pub name: String,
+    /// What must not leave, as it stands or encoded: 8 to 256 bytes.
+    pub text: String,
 }
 
 /// How TLS is opened where a rule says so.
@@ -150,6 +169,15 @@ impl EgressPolicy {
         Ok(policy)
     }
 
+    /// The decoys as the scanner takes them.
+    pub(crate) fn decoys(&self) -> Vec<Canary> {
+        let canary = |decoy: &Decoy| Canary {
+            name: format!("canary:{}", decoy.name),
+            text: decoy.text.clone().into_bytes(),
+        };
+        self.canaries.iter().map(canary).collect()
+    }
+
     /// Checks the policy as a whole and makes it ready to judge.
     ///
     /// # Errors
@@ -218,6 +246,17 @@ impl EgressPolicy {
                     format!("secrets[{i}].name"),
                     format!("`{}` is the name of secrets[{other}] too", secret.name),
                 ));
+            }
+        }
+
+        self.dns.check()?;
+        for (i, decoy) in self.canaries.iter().enumerate() {
+            let at = |name: &str| format!("canaries[{i}].{name}");
+            if decoy.name.is_empty() || decoy.name.len() > 64 {
+                return Err(field(at("name"), "must have 1 to 64 bytes".into()));
+            }
+            if !(8..=256).contains(&decoy.text.len()) {
+                return Err(field(at("text"), "must have 8 to 256 bytes".into()));
             }
         }
 
@@ -364,6 +403,18 @@ impl Compiled {
             .find(|rule| rule.intercept && rule.applies(identity, target.port, How::Tunnel).is_ok())
     }
 
+    /// Whether a rule for the host names this address and port as one of its private ones.
+    #[must_use]
+    pub fn names(&self, target: &Target, address: IpAddr) -> bool {
+        self.rules_for(&target.host).any(|rule| rule.names(address, target.port))
+    }
+
+    /// Whether a rule for the host looks at methods or paths.
+    #[must_use]
+    pub fn narrows(&self, target: &Target) -> bool {
+        self.rules_for(&target.host).any(|rule| !(rule.methods.is_empty() && rule.paths.is_empty()))
+    }
+
     /// Whether a rule opens TLS.
     #[must_use]
     pub fn opens(&self) -> bool {
@@ -394,6 +445,7 @@ impl Compiled {
     /// When one of them may not be dialled, or there is none.
     pub fn judge_addresses(
         &self,
+        identity: &Identity,
         rule: &Rule,
         target: &Target,
         addresses: &[IpAddr],
@@ -405,6 +457,16 @@ impl Compiled {
             ));
         }
         for address in addresses {
+            let host = Host::Address(*address);
+            let denial = self.exact.get(&host).into_iter().flatten().find_map(|i| {
+                self.rules.get(*i).filter(|rule| rule.denies_address(identity, target.port))
+            });
+            if let Some(denial) = denial {
+                let why = format!("`{target}` leads to {address}, which is denied");
+                return Err(Refusal::new(Cause::DenyRule, why)
+                    .rule(&denial.name)
+                    .fix(format!("edit or remove the rule `{}`", denial.name)));
+            }
             if let Err(class) = rule.may_dial(*address, target.port) {
                 let why = match &target.host {
                     Host::Name(name) => format!("`{name}` leads to {address}, {}", class.as_str()),

@@ -4,28 +4,30 @@
 //! not allow under the policy in force; nothing is sent before its event is on disk; a
 //! connection that holds what the policy in force does not allow is cut.
 
-use crate::budget::{Accounts, Meter};
+mod admit;
+
+use crate::budget::Accounts;
 use crate::connection;
-use crate::host::{Host, Target};
-use crate::identity::Identity;
+use crate::host::Target;
+use crate::identity::{Identity, Zone};
 use crate::intercept::{Authority, Interception};
+use crate::names::Names;
 use crate::policy::{Compiled, EgressPolicy, PolicyError};
 use crate::record;
 use crate::refusal::{Cause, Refusal};
-use crate::resolve::Resolve;
-use crate::rule::{How, Protocol, Rule};
-use crate::scan::{Canary, Finding, Scanner, ScannerError};
-use crate::secret::{Place, Secrets};
+use crate::resolve::{Answers, Dns, Resolve};
+use crate::rhythm::Rhythm;
+use crate::scan::{Canary, Holds, Scanner, ScannerError};
+use crate::secret::Secrets;
+use crate::throttle::Throttle;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use base64::Engine as _;
-use futures_util::future::join_all;
 use seawall_model::{Event, EventLog};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
@@ -33,15 +35,12 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
+use admit::Held;
+pub(crate) use admit::{HeldHow, content_refusal};
+
 /// Observations that wait for the log. Beyond it they are counted and dropped: a client that is
 /// refused a thousand times a second must not hold memory for it.
 const MAX_WAITING: usize = 4096;
-
-/// How long observations are gathered before they are written together.
-const OBSERVE_EVERY: Duration = Duration::from_millis(25);
-
-/// Addresses of one look-up that are tried.
-const MAX_DIALS: usize = 4;
 
 /// The forward proxy.
 pub struct Proxy {
@@ -59,12 +58,29 @@ pub struct Proxy {
     canaries: Mutex<Vec<Canary>>,
     secrets: ArcSwap<Secrets>,
     accounts: Accounts,
+    pub(crate) answers: Answers,
+    pub(crate) names: Names,
+    pub(crate) rhythm: Rhythm,
+    pub(crate) throttle: Throttle,
+    /// Connections for which there are descriptors: each may hold two.
+    room: usize,
+    /// What sessions hold closely, if somebody keeps account of it.
+    sessions: OnceLock<Arc<dyn Sessions>>,
+    /// The policy's own decoys.
+    decoys: Mutex<Vec<Canary>>,
+    dns: Dns,
     /// Made when the first policy that needs it is loaded; its authority stays for the start.
     interception: ArcSwapOption<Interception>,
     next_id: AtomicU64,
     observed: mpsc::Sender<Event>,
     observations: Mutex<Option<mpsc::Receiver<Event>>>,
     lost: AtomicU64,
+}
+
+/// Who knows what sessions have read and must not send on.
+pub trait Sessions: Send + Sync {
+    /// What the session of a client holds; none if it is not known or holds nothing.
+    fn of(&self, identity: &Identity) -> Option<Arc<dyn Holds>>;
 }
 
 /// SHA-256 of a secret, and whose it is.
@@ -96,79 +112,17 @@ pub(crate) struct Connection {
     abort: OnceLock<AbortHandle>,
 }
 
-/// What a connection was allowed and still uses.
-#[derive(Debug, Clone)]
-pub(crate) struct Held {
-    pub(crate) identity: Arc<Identity>,
-    pub(crate) target: Target,
-    pub(crate) addresses: Vec<IpAddr>,
-    pub(crate) how: HeldHow,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum HeldHow {
-    Tunnel,
-    Carries(Protocol),
-    Request { method: String, path: String, websocket: bool, tls: bool },
-}
-
-impl HeldHow {
-    pub(crate) fn how(&self) -> How<'_> {
-        match self {
-            Self::Tunnel => How::Tunnel,
-            Self::Carries(protocol) => How::Carries(*protocol),
-            Self::Request { method, path, websocket, tls } => {
-                How::Request { method, path, websocket: *websocket, tls: *tls }
-            }
-        }
-    }
-}
-
-/// What was judged and may be dialled.
-pub(crate) struct Admitted {
-    /// Name of the rule.
-    pub(crate) rule: String,
-    /// Kinds of credentials that may go along.
-    pub(crate) carries: Vec<String>,
-    /// The judged addresses.
-    pub(crate) addresses: Vec<IpAddr>,
-    /// Counts what goes out.
-    pub(crate) meter: Option<Meter>,
-}
-
-/// Tells what was found, never the thing itself.
-pub(crate) fn content_refusal(
-    finding: &Finding,
-    target: &Target,
-    secrets: &Secrets,
-    tls: bool,
-) -> Refusal {
-    let through = match finding.through.as_slice() {
-        [] => String::new(),
-        encodings => format!(" (in {})", encodings.join(" in ")),
-    };
-    let why = format!(
-        "the request to `{target}` carries a secret of the kind `{}`{through}",
-        finding.kind
-    );
-    if let Some((what, fix)) = secrets.refusal(&finding.kind, &target.host, tls) {
-        let why = format!("the request to `{target}` carries {what}{through}");
-        return Refusal::new(Cause::Content, why).fix(fix);
-    }
-    let refusal = Refusal::new(Cause::Content, why);
-    if finding.kind.starts_with("canary") {
-        return refusal;
-    }
-    refusal.fix(format!(
-        "if this destination is meant to get it, add it to the rule: carries = [\"{}\"]",
-        finding.kind
-    ))
-}
-
 /// A lock whose holder panicked still guards consistent data here: every critical section is a
 /// single insertion, removal or read.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Connection {
+    /// What ends it when it has to be cut.
+    pub(crate) fn aborts(&self, handle: AbortHandle) {
+        let _ = self.abort.set(handle);
+    }
 }
 
 impl Proxy {
@@ -183,7 +137,7 @@ impl Proxy {
     ) -> Result<Arc<Self>, PolicyError> {
         let (observed, observations) = mpsc::channel(MAX_WAITING);
         let secrets = Secrets::load(&policy.secrets)?;
-        let scanner = scanner_for(&[], &secrets)?;
+        let scanner = scanner_for(&policy.decoys(), &secrets)?;
         let compiled = policy.compile()?;
         let interception = interception_for(&compiled, policy, None)?;
         Ok(Arc::new(Self {
@@ -199,6 +153,14 @@ impl Proxy {
             canaries: Mutex::default(),
             secrets: ArcSwap::from_pointee(secrets),
             accounts: Accounts::default(),
+            answers: Answers::default(),
+            names: Names::default(),
+            rhythm: Rhythm::default(),
+            throttle: Throttle::default(),
+            room: room(),
+            sessions: OnceLock::new(),
+            decoys: Mutex::new(policy.decoys()),
+            dns: policy.dns.clone(),
             interception: ArcSwapOption::new(interception),
             next_id: AtomicU64::new(0),
             observed,
@@ -235,6 +197,8 @@ impl Proxy {
         identity: Option<Arc<Identity>>,
     ) -> std::io::Result<()> {
         self.start_observer();
+        // Connections that are accepted have it from the listener: a call less for each.
+        let _ = rustix::net::sockopt::set_tcp_nodelay(&listener, true);
         let entry =
             Arc::new(Listener { identity, revoked: AtomicBool::new(false), notify: Notify::new() });
         lock(&self.listeners).push(Arc::clone(&entry));
@@ -265,22 +229,14 @@ impl Proxy {
     }
 
     fn admit_connection(self: &Arc<Self>, stream: TcpStream, listener: &Arc<Listener>) {
-        if lock(&self.connections).len() >= self.policy.load().limits.connections {
+        if lock(&self.connections).len() >= self.most() {
             let refusal = Refusal::new(Cause::Limit, "too many connections")
                 .fix("raise `limits.connections`");
             self.refused(listener.identity.as_deref(), None, "", &refusal);
             return; // The stream closes.
         }
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let connection = Arc::new(Connection {
-            id,
-            identity: Mutex::new(None),
-            held: Mutex::new(None),
-            abort: OnceLock::new(),
-        });
-        lock(&self.connections).insert(id, Arc::clone(&connection));
-        // Whatever way the task ends (done, cut, panicked), the guard takes the entry out.
-        let guard = Registered { proxy: Arc::clone(self), connection: Arc::clone(&connection) };
+        let guard = self.enter();
+        let connection = Arc::clone(&guard.connection);
         if let Some(identity) = &listener.identity
             && let Err(refusal) = self.identify(&connection, identity)
         {
@@ -289,10 +245,43 @@ impl Proxy {
         }
         let fixed = listener.identity.clone();
         let task = tokio::spawn(connection::run(guard, stream, fixed));
-        let _ = connection.abort.set(task.abort_handle());
+        connection.aborts(task.abort_handle());
         if listener.revoked.load(Ordering::Acquire) {
             task.abort();
         }
+    }
+
+    /// Puts a connection into the table. Whatever way its task ends (done, cut, panicked), dropping
+    /// the guard takes it out.
+    fn enter(self: &Arc<Self>) -> Registered {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(Connection {
+            id,
+            identity: Mutex::new(None),
+            held: Mutex::new(None),
+            abort: OnceLock::new(),
+        });
+        lock(&self.connections).insert(id, Arc::clone(&connection));
+        Registered { proxy: Arc::clone(self), connection }
+    }
+
+    /// Most connections at one time.
+    fn most(&self) -> usize {
+        self.policy.load().limits.connections.min(self.room)
+    }
+
+    /// A stream inside a connection, with a place in the table of its own.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        identity: Arc<Identity>,
+    ) -> Result<Registered, Refusal> {
+        if lock(&self.connections).len() >= self.most() {
+            return Err(Refusal::new(Cause::Limit, "too many connections")
+                .fix("raise `limits.connections`"));
+        }
+        let registered = self.enter();
+        self.identify(&registered.connection, &identity)?;
+        Ok(registered)
     }
 
     /// Replaces the policy as a whole. Connections that hold what the new one does not allow are
@@ -303,7 +292,18 @@ impl Proxy {
     pub fn reload(&self, policy: &EgressPolicy) -> Result<(), PolicyError> {
         let compiled = Arc::new(policy.compile()?);
         let secrets = Secrets::load(&policy.secrets)?;
-        let scanner = scanner_for(&lock(&self.canaries), &secrets)?;
+        if policy.dns != self.dns {
+            return Err(PolicyError::Field {
+                field: "dns".into(),
+                problem: "cannot change while serving: restart".into(),
+            });
+        }
+        let decoys = policy.decoys();
+        let mut canaries = lock(&self.canaries).clone();
+        canaries.extend(decoys.iter().cloned());
+        let scanner = scanner_for(&canaries, &secrets)?;
+        *lock(&self.decoys) = decoys;
+        self.answers.clear();
         let authority = self.interception().map(|known| Arc::clone(known.authority()));
         if let Some(interception) = interception_for(&compiled, policy, authority)? {
             self.interception.store(Some(interception));
@@ -382,10 +382,20 @@ impl Proxy {
     pub fn canaries(&self, canaries: &[Canary]) -> Result<(), ScannerError> {
         let mut kept = lock(&self.canaries);
         let mut all = canaries.to_vec();
+        all.extend(lock(&self.decoys).iter().cloned());
         all.extend(self.secrets.load().canaries());
         self.scanner.store(Arc::new(Scanner::new(&all)?));
         *kept = canaries.to_vec();
         Ok(())
+    }
+
+    /// Also looks for what the clients' sessions hold. The first call counts.
+    pub fn sessions(&self, sessions: Arc<dyn Sessions>) {
+        let _ = self.sessions.set(sessions);
+    }
+
+    pub(crate) fn held_by(&self, identity: &Identity) -> Option<Arc<dyn Holds>> {
+        self.sessions.get().and_then(|sessions| sessions.of(identity))
     }
 
     pub(crate) fn interception(&self) -> Option<Arc<Interception>> {
@@ -504,8 +514,18 @@ impl Proxy {
                 Err(Refusal::new(Cause::Unidentified, "the connection belongs to another client"))
             };
         }
-        let limit = self.policy.load().limits.connections_per_identity;
+        let most = self.most();
         let mut counts = lock(&self.counts);
+        // One client leaves room for others, and tool runs together leave half to the gateway.
+        let share = if identity.zone == Zone::Run { most / 8 } else { most / 4 * 3 };
+        let limit = self.policy.load().limits.connections_per_identity.min(share.max(4));
+        if identity.zone == Zone::Run {
+            let runs = counts.iter().filter(|(who, _)| who.zone == Zone::Run);
+            if runs.map(|(_, count)| count).sum::<usize>() >= (most / 2).max(4) {
+                return Err(Refusal::new(Cause::Limit, "too many connections of tool runs")
+                    .fix("raise `limits.connections` and the limit of open files"));
+            }
+        }
         let count = counts.entry(Arc::clone(identity)).or_default();
         if *count >= limit {
             return Err(Refusal::new(Cause::Limit, format!("too many connections of {identity}"))
@@ -514,198 +534,6 @@ impl Proxy {
         *count += 1;
         *slot = Some(Arc::clone(identity));
         Ok(())
-    }
-
-    /// Judges a destination, looks it up, judges the addresses, and notes that the connection
-    /// holds it. With `known`, the addresses of the connection at hand are judged again instead
-    /// of looked up. `content` is what of the request would go out; it is scanned before the
-    /// look-up, because a name that is looked up has left already.
-    pub(crate) async fn judge(
-        &self,
-        connection: &Connection,
-        identity: &Arc<Identity>,
-        target: &Target,
-        how: HeldHow,
-        known: Option<&[IpAddr]>,
-        content: &[(Place, &[u8])],
-    ) -> Result<Admitted, Refusal> {
-        self.check_gate()?;
-        let policy = self.policy();
-        let rule = policy.judge(identity, target, how.how())?;
-        let admitted = (rule.name.clone(), rule.carries.clone());
-        let tls = matches!(how, HeldHow::Request { tls: true, .. });
-        self.scan(rule, identity, target, tls, content)?;
-        // Before the look-up: that goes out too. What a tunnel carries was counted with it.
-        let meter = match how {
-            HeldHow::Carries(_) => None,
-            HeldHow::Tunnel | HeldHow::Request { .. } => {
-                let now = Instant::now();
-                Some(self.accounts.admit(&policy.budgets, identity, &target.host, now)?)
-            }
-        };
-        let addresses = match known {
-            Some(addresses) => addresses.to_vec(),
-            None => self.look_up(&policy, target).await?,
-        };
-        // The policy may have changed during the look-up.
-        let policy = if known.is_none() { self.policy() } else { policy };
-        let rule = policy.judge(identity, target, how.how())?;
-        policy.judge_addresses(rule, target, &addresses)?;
-        let held = Held {
-            identity: Arc::clone(identity),
-            target: target.clone(),
-            addresses: addresses.clone(),
-            how,
-        };
-        let how = held.how.clone();
-        *lock(&connection.held) = Some(held);
-        // From here a reload or a closing gate finds it. One that came in between did not.
-        self.check_gate()?;
-        let now = self.policy();
-        if !Arc::ptr_eq(&policy, &now) {
-            let rule = now.judge(identity, target, how.how())?;
-            now.judge_addresses(rule, target, &addresses)?;
-        }
-        let (rule, carries) = admitted;
-        Ok(Admitted { rule, carries, addresses, meter })
-    }
-
-    fn scan(
-        &self,
-        rule: &Rule,
-        identity: &Identity,
-        target: &Target,
-        tls: bool,
-        content: &[(Place, &[u8])],
-    ) -> Result<(), Refusal> {
-        let scanner = self.scanner.load();
-        let secrets = self.secrets.load();
-        let bound = secrets.bound(identity, &target.host, tls);
-        let found = |(place, part): &(Place, &[u8])| {
-            if bound.is_empty() {
-                return scanner.scan(part, &rule.carries);
-            }
-            let mut carries = rule.carries.clone();
-            carries.extend(bound.carries(*place));
-            scanner.scan(part, &carries)
-        };
-        let name = target.host.name();
-        let in_name = name.and_then(|name| scanner.scan(name.as_bytes(), &rule.carries));
-        match in_name.or_else(|| content.iter().find_map(found)) {
-            None => Ok(()),
-            Some(finding) => Err(content_refusal(&finding, target, &secrets, tls).rule(&rule.name)),
-        }
-    }
-
-    pub(crate) fn release(&self, connection: &Connection) {
-        *lock(&connection.held) = None;
-    }
-
-    fn check_gate(&self) -> Result<(), Refusal> {
-        match self.closed.load().as_deref() {
-            None => Ok(()),
-            Some(reason) => {
-                Err(Refusal::new(Cause::Closed, format!("the gate is closed: {reason}"))
-                    .fix("see `seawall status`"))
-            }
-        }
-    }
-
-    async fn look_up(&self, policy: &Compiled, target: &Target) -> Result<Vec<IpAddr>, Refusal> {
-        let name = match &target.host {
-            Host::Address(address) => return Ok(vec![*address]),
-            Host::Name(name) => name,
-        };
-        if let Some(pinned) = policy.pinned(name) {
-            return Ok(pinned.to_vec());
-        }
-        let limit = Duration::from_secs(policy.limits.resolve_seconds);
-        match timeout(limit, self.resolver.resolve(name)).await {
-            Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(e)) => Err(Refusal::new(Cause::Unreachable, e.to_string())),
-            Err(_) => Err(Refusal::new(
-                Cause::Unreachable,
-                format!("`{name}` did not resolve within {} s", limit.as_secs()),
-            )),
-        }
-    }
-
-    /// Dials one of the judged addresses.
-    pub(crate) async fn dial(
-        &self,
-        target: &Target,
-        addresses: &[IpAddr],
-    ) -> Result<(TcpStream, IpAddr), Refusal> {
-        let limit = Duration::from_secs(self.policy.load().limits.connect_seconds);
-        let unreachable = |why: String| Refusal::new(Cause::Unreachable, why);
-        let attempt = async {
-            let mut last = None;
-            for address in addresses.iter().take(MAX_DIALS) {
-                match TcpStream::connect(SocketAddr::new(*address, target.port)).await {
-                    Ok(stream) => {
-                        let _ = stream.set_nodelay(true);
-                        return Ok((stream, *address));
-                    }
-                    Err(e) => last = Some(e),
-                }
-            }
-            let why = last.map_or_else(|| "no address".into(), |e| e.to_string());
-            Err(unreachable(format!("`{target}` did not answer: {why}")))
-        };
-        timeout(limit, attempt).await.unwrap_or_else(|_| {
-            Err(unreachable(format!("`{target}` did not answer within {} s", limit.as_secs())))
-        })
-    }
-
-    /// Writes down what is about to be let through; returns once it is on disk.
-    pub(crate) async fn record(&self, event: Event) -> Result<(), Refusal> {
-        match self.log.append(event).await {
-            Ok(_) => Ok(()),
-            Err(e) => Err(Refusal::new(Cause::Log, e.to_string())
-                .fix("make room on the disk of the event log; nothing passes unrecorded")),
-        }
-    }
-
-    /// Writes down a refusal without holding the client for it.
-    pub(crate) fn refused(
-        &self,
-        identity: Option<&Identity>,
-        target: Option<&Target>,
-        method: &str,
-        refusal: &Refusal,
-    ) {
-        self.observe(record::refused(identity, target, method, refusal));
-    }
-
-    pub(crate) fn observe(&self, event: Event) {
-        if self.observed.try_send(event).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn start_observer(self: &Arc<Self>) {
-        let Some(mut events) = lock(&self.observations).take() else { return };
-        let proxy = Arc::downgrade(self);
-        let log = Arc::clone(&self.log);
-        tokio::spawn(async move {
-            let mut batch = Vec::new();
-            while events.recv_many(&mut batch, MAX_WAITING).await > 0 {
-                // Nobody waits for these: a moment later there are more for the same flush.
-                tokio::time::sleep(OBSERVE_EVERY).await;
-                while batch.len() < MAX_WAITING
-                    && let Ok(event) = events.try_recv()
-                {
-                    batch.push(event);
-                }
-                let results = join_all(batch.drain(..).map(|event| log.append(event))).await;
-                let failed = results.iter().filter(|r| r.is_err()).count() as u64;
-                if failed > 0
-                    && let Some(proxy) = proxy.upgrade()
-                {
-                    proxy.lost.fetch_add(failed, Ordering::Relaxed);
-                }
-            }
-        });
     }
 }
 
@@ -731,8 +559,19 @@ fn interception_for(
 fn still_allowed(policy: &Compiled, held: &Held) -> bool {
     policy
         .judge(&held.identity, &held.target, held.how.how())
-        .and_then(|rule| policy.judge_addresses(rule, &held.target, &held.addresses))
+        .and_then(|rule| {
+            policy.judge_addresses(&held.identity, rule, &held.target, &held.addresses)
+        })
         .is_ok()
+}
+
+/// Descriptors that are for other things: listeners, the log, look-ups, the door.
+const RESERVED: u64 = 256;
+
+fn room() -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let room = descriptors.map_or(u64::MAX, |n| n.saturating_sub(RESERVED) / 2);
+    usize::try_from(room).unwrap_or(usize::MAX).max(16)
 }
 
 fn is_exhaustion(e: &std::io::Error) -> bool {

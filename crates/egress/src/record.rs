@@ -3,11 +3,13 @@
 use crate::host::Target;
 use crate::identity::Identity;
 use crate::refusal::{Cause, Refusal};
+use crate::resolve::Answer;
+use crate::rhythm::Pattern;
 use crate::wire::Traffic;
 use seawall_model::{Event, Plane, Severity};
 use serde_json::json;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -64,7 +66,8 @@ pub(crate) fn refused(
         | Cause::NameMismatch
         | Cause::Address
         | Cause::Certificate
-        | Cause::Content => Severity::High,
+        | Cause::Content
+        | Cause::Names => Severity::High,
         Cause::Unreachable => Severity::Info,
         Cause::Malformed | Cause::NoRule | Cause::Limit => Severity::Low,
         _ => Severity::Medium,
@@ -82,6 +85,15 @@ pub(crate) fn refused(
     }))
 }
 
+/// Refusals that were counted and not told one by one.
+pub(crate) fn folded(identity: Option<&Identity>, cause: Cause, count: u64) -> Event {
+    let text = format!("{count} more were refused: {}", cause.as_str());
+    event("egress.folded", identity, text)
+        .severity(Severity::Medium)
+        .decision("deny")
+        .detail(json!({ "cause": cause, "count": count, "zone": identity.map(|i| i.zone) }))
+}
+
 /// A tunnel has ended.
 pub(crate) fn closed(identity: &Identity, target: &Target, traffic: Traffic) -> Event {
     event("egress.closed", Some(identity), format!("{target}: tunnel closed")).detail(json!({
@@ -89,6 +101,63 @@ pub(crate) fn closed(identity: &Identity, target: &Target, traffic: Traffic) -> 
         "port": target.port,
         "bytesOut": traffic.out,
         "bytesBack": traffic.back,
+    }))
+}
+
+/// A name is about to be looked up. Written before the question goes out.
+pub(crate) fn lookup(identity: &Identity, name: &str, rule: &str) -> Event {
+    event("egress.lookup", Some(identity), format!("look-up of {name} by rule `{rule}`"))
+        .decision("allow")
+        .detail(json!({ "host": name, "rule": rule, "zone": identity.zone }))
+}
+
+/// What a look-up gave.
+pub(crate) fn answer(identity: &Identity, name: &str, answer: &Answer, took: Duration) -> Event {
+    let count = answer.addresses.len();
+    event("egress.answer", Some(identity), format!("{name} has {count} addresses")).detail(json!({
+        "host": name,
+        "addresses": answer.addresses.iter().take(8).collect::<Vec<_>>(),
+        "keptSeconds": answer.keep.as_secs(),
+        "tookMs": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    }))
+}
+
+/// A pattern over many requests. Nothing was refused.
+pub(crate) fn pattern(identity: &Identity, target: &Target, pattern: Pattern) -> Event {
+    let (kind, text, detail) = match pattern {
+        Pattern::Beacon { interval_ms } => (
+            "egress.beacon",
+            format!("{identity} asks {target} at even intervals of {} s", interval_ms / 1000),
+            json!({ "host": target.host.to_string(), "port": target.port, "intervalMs": interval_ms }),
+        ),
+        Pattern::Drip { requests, seconds } => (
+            "egress.drip",
+            format!("{identity} sent {target} {requests} small, different pieces in {seconds} s"),
+            json!({
+                "host": target.host.to_string(),
+                "port": target.port,
+                "requests": requests,
+                "seconds": seconds,
+            }),
+        ),
+    };
+    event(kind, Some(identity), text).severity(Severity::Medium).detail(detail)
+}
+
+/// A tunnel was a slow way out. It has ended.
+pub(crate) fn slow_tunnel(
+    identity: &Identity,
+    target: &Target,
+    traffic: Traffic,
+    open: Duration,
+) -> Event {
+    let text = format!("{identity} sent {target} {} bytes in {} s", traffic.out, open.as_secs());
+    event("egress.drip", Some(identity), text).severity(Severity::Medium).detail(json!({
+        "host": target.host.to_string(),
+        "port": target.port,
+        "bytesOut": traffic.out,
+        "bytesBack": traffic.back,
+        "seconds": open.as_secs(),
     }))
 }
 

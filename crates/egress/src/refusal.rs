@@ -23,6 +23,8 @@ pub enum Cause {
     Protocol,
     /// It carries what must not leave.
     Content,
+    /// The names that the client asks for carry data.
+    Names,
     /// No proof of who asks.
     Unidentified,
     /// The gate is closed.
@@ -50,6 +52,7 @@ impl Cause {
             | Self::Address
             | Self::NameMismatch
             | Self::Content
+            | Self::Names
             | Self::Protocol => (403, "Forbidden"),
             Self::Malformed => (400, "Bad Request"),
             Self::Unidentified => (407, "Proxy Authentication Required"),
@@ -67,6 +70,7 @@ impl Cause {
             | Self::DenyRule
             | Self::Protocol
             | Self::Content
+            | Self::Names
             | Self::Budget
             | Self::NameMismatch => "http_request_denied",
             Self::Metadata | Self::Address => "destination_ip_prohibited",
@@ -91,6 +95,7 @@ impl Cause {
             Self::NameMismatch => "name_mismatch",
             Self::Protocol => "protocol",
             Self::Content => "content",
+            Self::Names => "names",
             Self::Unidentified => "unidentified",
             Self::Closed => "closed",
             Self::Log => "log",

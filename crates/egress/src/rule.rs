@@ -31,7 +31,7 @@ pub enum Protocol {
     TlsWithoutName,
     /// HTTP in the clear, each request judged.
     Http,
-    /// A WebSocket over HTTP in the clear: its first request is judged, its messages are not.
+    /// A WebSocket over HTTP in the clear: its first request is judged, its messages are scanned.
     Websocket,
     /// Anything at all: nothing is looked at.
     Raw,
@@ -110,6 +110,10 @@ pub struct Rule {
     /// Whether TLS is opened, so that each request in it is judged and scanned.
     #[serde(skip_serializing_if = "is_false")]
     pub intercept: bool,
+    /// Whether clients may ask for any number of names under its domains, and for names that look
+    /// like data.
+    #[serde(skip_serializing_if = "is_false")]
+    pub many_names: bool,
     /// Why the rule exists, for the people who read it later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -151,6 +155,8 @@ struct RawRule {
     ech: bool,
     #[serde(default)]
     intercept: bool,
+    #[serde(default)]
+    many_names: bool,
     reason: Option<String>,
 }
 
@@ -235,12 +241,16 @@ impl TryFrom<RawRule> for Rule {
                 "`carries` needs `protocols = [\"http\"]` or `intercept = true`: nothing is seen in a tunnel",
             );
         }
-        let known = |name: &str| name == "*" || KINDS.iter().any(|kind| kind.name == name);
+        let own = ["session:private", "session:secret"];
+        let known = |name: &str| {
+            name == "*" || own.contains(&name) || KINDS.iter().any(|kind| kind.name == name)
+        };
         if let Some(bad) = raw.carries.iter().find(|name| !known(name)) {
             let mut names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             names.dedup();
             return fail(&format!(
-                "`{bad}` is not a kind of credential; they are `*`, {}",
+                "`{bad}` is not a kind of credential; they are `*`, {}, {}",
+                own.join(", "),
                 names.join(", ")
             ));
         }
@@ -264,6 +274,7 @@ impl TryFrom<RawRule> for Rule {
             carries: raw.carries,
             ech: raw.ech,
             intercept: raw.intercept,
+            many_names: raw.many_names,
             reason: raw.reason,
         })
     }
@@ -331,6 +342,8 @@ impl Rule {
             How::Tunnel if !self.paths.is_empty() => Err(Mismatch::Path),
             How::Tunnel => Ok(()),
             How::Carries(protocol) if !speaks(protocol) => Err(Mismatch::Protocol),
+            // What is in a tunnel cannot be seen, so a denial of some of it is one of all of it.
+            How::Carries(_) if self.action == RuleAction::Deny => Ok(()),
             How::Carries(_) if !self.methods.is_empty() => Err(Mismatch::Method),
             How::Carries(_) if !self.paths.is_empty() => Err(Mismatch::Path),
             How::Carries(_) => Ok(()),
@@ -345,6 +358,24 @@ impl Rule {
             How::Request { path, .. } if !self.path_matches(path) => Err(Mismatch::Path),
             How::Request { .. } => Ok(()),
         }
+    }
+
+    /// The part of a name that the rule gives: all of it, a domain, or nothing. None if the rule
+    /// lets clients ask for any names.
+    #[must_use]
+    pub fn given<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        if self.many_names {
+            return None;
+        }
+        let part = |pattern: &'a HostPattern| match pattern {
+            HostPattern::Exact(Host::Name(exact)) if exact == name => Some(exact.as_str()),
+            HostPattern::Suffix(domain) => name
+                .strip_suffix(domain.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+                .then_some(domain.as_str()),
+            _ => None,
+        };
+        Some(self.hosts.iter().filter_map(part).max_by_key(|part| part.len()).unwrap_or_default())
     }
 
     /// Whether requests of this kind are among the rule's protocols. A rule that opens TLS allows
@@ -371,10 +402,34 @@ impl Rule {
             return self.action == RuleAction::Deny;
         }
         self.paths.iter().any(|prefix| {
-            path.strip_prefix(prefix.as_str()).is_some_and(|rest| {
-                prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/')
-            })
+            let (begin, rest) = match path.split_at_checked(prefix.len()) {
+                Some(parts) => parts,
+                None => return false,
+            };
+            // Some servers do not tell cases apart: a denial does not either.
+            let same = match self.action {
+                RuleAction::Deny => begin.eq_ignore_ascii_case(prefix),
+                RuleAction::Allow => begin == prefix,
+            };
+            same && (prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
         })
+    }
+
+    /// Whether this denial names an address that a name leads to.
+    #[must_use]
+    pub fn denies_address(&self, identity: &Identity, port: u16) -> bool {
+        // Without looking at protocols, methods and paths: an address is denied as a whole.
+        self.action == RuleAction::Deny
+            && !matches!(
+                self.applies(identity, port, How::Tunnel),
+                Err(Mismatch::Identity | Mismatch::Port)
+            )
+    }
+
+    /// Whether an address is one of its private ones.
+    #[must_use]
+    pub fn names(&self, address: IpAddr, port: u16) -> bool {
+        self.private.iter().any(|range| range.covers(address, port))
     }
 
     /// Whether this rule may dial an address.
@@ -465,11 +520,12 @@ impl FromStr for PrivateRange {
         if net.trunc() != net {
             return Err(bad("the range has bits set behind its prefix"));
         }
-        if !classify(net.network()).is_some_and(AddressClass::can_be_named) {
-            return Err(bad(match classify(net.network()) {
-                None => "this is not a private address, so it needs no opt-in",
-                Some(_) => "addresses of this class are never dialled",
-            }));
+        match classify(net.network()) {
+            // One of this host's own.
+            None if net.prefix_len() == net.max_prefix_len() => {}
+            None => return Err(bad("this is not a private range, so it needs no opt-in")),
+            Some(class) if class.can_be_named() => {}
+            Some(_) => return Err(bad("addresses of this class are never dialled")),
         }
         Ok(Self { net, port })
     }

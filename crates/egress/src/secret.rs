@@ -279,7 +279,7 @@ impl Bound {
         for line in fields.split_inclusive(|b| *b == b'\n') {
             let name = line.split(|b| *b == b':').next().unwrap_or_default();
             let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-            if is("accept-encoding") || is("range") || is("if-range") {
+            if is("accept-encoding") || is("range") || is("request-range") || is("if-range") {
                 continue;
             }
             match &table {
@@ -319,11 +319,13 @@ impl Bound {
             let hex: String = held.value.iter().map(|b| format!("{b:02x}")).collect();
             forms.insert(hex.to_ascii_uppercase().into_bytes());
             forms.insert(hex.into_bytes());
-            let text = String::from_utf8_lossy(&held.value).into_owned();
-            forms.insert(text.replace('/', "\\/").into_bytes());
-            let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-            forms.insert(html.replace('\'', "&#39;").into_bytes());
-            forms.insert(html.into_bytes());
+            forms.extend(written_forms(&held.value));
+            // Cut off, as in messages about errors: the rest of it is no use alone.
+            let half = held.value.len() / 2;
+            if half >= MIN_PART {
+                forms.extend(held.value.get(..half).map(<[u8]>::to_vec));
+                forms.extend(held.value.get(half..).map(<[u8]>::to_vec));
+            }
             forms.extend(base64_forms(&held.value));
             pairs.extend(forms.into_iter().map(|form| Pair {
                 from: Zeroizing::new(form),
@@ -332,6 +334,62 @@ impl Bound {
         }
         Table::new(pairs)
     }
+}
+
+/// Shortest part of a value that is taken for it.
+const MIN_PART: usize = 12;
+
+/// The value as JSON, JavaScript, HTML and URLs write it: each as a whole text is written by one
+/// of the usual libraries, with everything or as little as possible in its escape.
+fn written_forms(value: &[u8]) -> Vec<Vec<u8>> {
+    let text = Zeroizing::new(String::from_utf8_lossy(value).into_owned());
+    let each = |special: &dyn Fn(char) -> bool, write: &dyn Fn(char) -> String| {
+        let mut out = String::with_capacity(2 * text.len());
+        for c in text.chars() {
+            if special(c) { out.push_str(&write(c)) } else { out.push(c) }
+        }
+        out.into_bytes()
+    };
+    let all = |c: char| !c.is_ascii_alphanumeric();
+    let most = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~'));
+    let html = |c: char| matches!(c, '&' | '<' | '>' | '\'' | '"' | '/' | '`' | '=');
+    let marks = |c: char| matches!(c, '&' | '<' | '>');
+    let not_slash = |c: char| most(c) && c != '/';
+    let named = |c: char| match c {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        c => format!("&#x{:X};", u32::from(c)),
+    };
+    let number = |c: char| match c {
+        '&' | '<' | '>' => named(c),
+        c => format!("&#{};", u32::from(c)),
+    };
+    let json = |c: char| matches!(c, '&' | '<' | '>' | '+' | '\'' | '=' | '`' | '/');
+    let upper = |c: char| format!("\\u{:04X}", u32::from(c));
+    let lower = |c: char| format!("\\u{:04x}", u32::from(c));
+    let hex = |c: char| format!("\\x{:02x}", u32::from(c));
+    let uri = |c: char| format!("%{:02X}", u32::from(c));
+    vec![
+        each(&|c| c == '/', &|_| "\\/".to_owned()),
+        each(&marks, &named),
+        each(&|c| marks(c) || c == '\'', &number),
+        each(&html, &named),
+        each(&html, &number),
+        each(&|c| html(c) && c != '/', &named),
+        each(&|c| json(c) && c != '/' && c != '=', &upper),
+        each(&|c| json(c) && c != '/', &upper),
+        each(&json, &upper),
+        each(&marks, &lower),
+        each(&|c| json(c) && c != '/', &lower),
+        each(&all, &upper),
+        each(&all, &lower),
+        each(&all, &hex),
+        each(&|c| json(c) && c != '/', &hex),
+        each(&not_slash, &uri),
+        text.to_ascii_lowercase().into_bytes(),
+        text.to_ascii_uppercase().into_bytes(),
+    ]
 }
 
 /// What base64 makes of the value inside a longer text, at each of the three offsets, without the
@@ -446,6 +504,23 @@ mod tests {
         }
         assert!(bound("a.api.test", false).held.is_empty());
         bound("api.test", true)
+    }
+
+    #[test]
+    fn what_libraries_make_of_a_value_is_known() {
+        let forms = written_forms(b"Ab+cd/EF01&xyz==");
+        for written in [
+            r"Ab\u002Bcd/EF01\u0026xyz==",           // System.Text.Json without `=`
+            r"Ab\u002Bcd/EF01\u0026xyz\u003D\u003D", // and with it
+            r"Ab+cd/EF01\u0026xyz==",                // Go
+            r"Ab+cd\/EF01&xyz==",                    // PHP
+            "Ab+cd&#x2F;EF01&amp;xyz&#x3D;&#x3D;",   // mustache
+            "Ab+cd/EF01&amp;xyz==",
+            "Ab%2Bcd/EF01%26xyz%3D%3D", // Python's quote
+            "ab+cd/ef01&xyz==",
+        ] {
+            assert!(forms.contains(&written.as_bytes().to_vec()), "{written}");
+        }
     }
 
     #[test]

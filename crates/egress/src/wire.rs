@@ -6,6 +6,7 @@ use crate::chunked::{ChunkError, Decoder, LAST_CHUNK, Step, chunk_head};
 use crate::head::Framing;
 use crate::replace::Replacer;
 use crate::scan::{BodyScanner, Refused};
+use crate::websocket::{FrameError, Frames};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -121,6 +122,28 @@ impl From<Refused> for RelayError {
     }
 }
 
+impl From<FrameError> for RelayError {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Refused(refused) => Self::Refused(refused),
+            FrameError::Malformed(why) => {
+                Self::From(io::Error::new(io::ErrorKind::InvalidData, why))
+            }
+        }
+    }
+}
+
+impl Filter for Frames {
+    fn pass(&mut self, data: &[u8]) -> Result<Vec<u8>, RelayError> {
+        Ok(Frames::pass(self, data)?)
+    }
+
+    /// A message that is not complete is not sent.
+    fn rest(&mut self) -> Result<Vec<u8>, RelayError> {
+        Ok(Vec::new())
+    }
+}
+
 impl From<ChunkError> for RelayError {
     fn from(e: ChunkError) -> Self {
         Self::From(io::Error::new(io::ErrorKind::InvalidData, e))
@@ -156,7 +179,7 @@ impl Filter for Outgoing {
     }
 
     fn rest(&mut self) -> Result<Vec<u8>, RelayError> {
-        let scanned = self.scan.rest();
+        let scanned = self.scan.rest()?;
         Ok(match &mut self.replace {
             Some(replace) => {
                 let mut out = replace.pass(&scanned);
@@ -204,12 +227,11 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             let available = from.bytes();
             let n = usize::try_from(left).unwrap_or(usize::MAX).min(available.len());
             let data = pass(&mut filter, available.get(..n).unwrap_or_default())?;
+            let empty = data.is_empty();
             if head.is_empty() && !encode {
                 write(to, &data).await?;
             } else {
                 push_chunk(&mut head, &data, encode);
-                write(to, &head).await?;
-                head = Vec::new();
             }
             drop(data);
             from.consume(n);
@@ -222,6 +244,12 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
                 write(to, &head).await?;
                 break;
             }
+            // A body that begins with what has to wait keeps its head back too.
+            if !empty || filter.is_none() {
+                write(to, &head).await?;
+                head = Vec::new();
+            }
+            turn(filter.is_some()).await;
             let size = if left > SMALL_READ as u64 { LARGE_READ } else { SMALL_READ };
             if read(from, size).await? == 0 {
                 return Err(cut_short());
@@ -231,30 +259,33 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             let mut decoder = Decoder::default();
             let mut out = head;
             while !decoder.is_done() {
-                // All that is buffered becomes one write.
+                // All that is buffered becomes one piece and one write, however small its chunks.
+                let mut gathered = Vec::new();
                 while !from.bytes().is_empty() && !decoder.is_done() {
                     let n = match decoder.step(from.bytes())? {
                         Step::Skip(n) => n,
                         Step::Data(n) => {
-                            let data =
-                                pass(&mut filter, from.bytes().get(..n).unwrap_or_default())?;
-                            push_chunk(&mut out, &data, encode);
+                            gathered.extend_from_slice(from.bytes().get(..n).unwrap_or_default());
                             n
                         }
                         Step::Done => 0,
                     };
                     from.consume(n);
                 }
+                let data = pass(&mut filter, &gathered)?;
+                let go = !data.is_empty() || filter.is_none() || decoder.is_done();
+                push_chunk(&mut out, &data, encode);
                 if decoder.is_done() {
                     push_chunk(&mut out, &pass_rest(&mut filter)?, encode);
                     if encode {
                         out.extend_from_slice(LAST_CHUNK);
                     }
                 }
-                if !out.is_empty() {
+                if go && !out.is_empty() {
                     write(to, &out).await?;
                     out.clear();
                 }
+                turn(filter.is_some()).await;
                 if !decoder.is_done() && read(from, LARGE_READ).await? == 0 {
                     return Err(cut_short());
                 }
@@ -285,6 +316,14 @@ pub(crate) async fn relay_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         }
     }
     Ok(())
+}
+
+/// Lets others have their turn after a piece that was looked at: a client whose bytes are always
+/// there would not.
+async fn turn(looked: bool) {
+    if looked {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What of the data may go out now.
@@ -334,7 +373,7 @@ thread_local! {
 const TURNS: usize = 16;
 
 /// One direction of a tunnel.
-struct Direction {
+struct Direction<'a> {
     /// Read but not yet taken by the other side.
     pending: Vec<u8>,
     sent: usize,
@@ -342,7 +381,10 @@ struct Direction {
     bytes: u64,
     /// Counts what is read before it goes on.
     meter: Option<Meter>,
-    over: Option<Over>,
+    /// Looks at what is read before it goes on.
+    filter: Option<&'a mut dyn Filter>,
+    /// Why it must not go on.
+    ended: Option<RelayError>,
 }
 
 #[derive(PartialEq)]
@@ -352,9 +394,9 @@ enum Flow {
     Closed,
 }
 
-impl Direction {
-    fn new(pending: Vec<u8>, meter: Option<Meter>) -> Self {
-        Self { pending, sent: 0, state: Flow::Copying, bytes: 0, meter, over: None }
+impl<'a> Direction<'a> {
+    fn new(pending: Vec<u8>, meter: Option<Meter>, filter: Option<&'a mut dyn Filter>) -> Self {
+        Self { pending, sent: 0, state: Flow::Copying, bytes: 0, meter, filter, ended: None }
     }
 
     /// Ready once this direction has ended in order; an error ends the tunnel.
@@ -416,8 +458,18 @@ impl Direction {
                     return Poll::Ready(Ok(()));
                 }
                 if let Some(Err(over)) = self.meter.as_ref().map(|meter| meter.spend(data.len())) {
-                    self.over = Some(over);
+                    self.ended = Some(RelayError::Over(over));
                     return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+                }
+                if let Some(filter) = &mut self.filter {
+                    match filter.pass(data) {
+                        Ok(data) => self.pending = data,
+                        Err(error) => {
+                            self.ended = Some(error);
+                            return Poll::Ready(Err(io::ErrorKind::PermissionDenied.into()));
+                        }
+                    }
+                    return Poll::Ready(Ok(()));
                 }
                 let written = match Pin::new(&mut *to).poll_write(cx, data) {
                     Poll::Ready(Ok(n)) => n,
@@ -455,8 +507,9 @@ pub(crate) async fn tunnel<R1, W1, R2, W2>(
     server: (&mut R2, &mut W2),
     ahead: (Vec<u8>, Vec<u8>),
     meter: Option<Meter>,
+    filter: Option<&mut dyn Filter>,
     idle: Duration,
-) -> (Traffic, Option<Over>)
+) -> (Traffic, Option<RelayError>)
 where
     R1: AsyncRead + Unpin,
     W1: AsyncWrite + Unpin,
@@ -464,10 +517,18 @@ where
     W2: AsyncWrite + Unpin,
 {
     if let Some(Err(over)) = meter.as_ref().map(|meter| meter.spend(ahead.0.len())) {
-        return (Traffic::default(), Some(over));
+        return (Traffic::default(), Some(RelayError::Over(over)));
     }
-    let mut out = Direction::new(ahead.0, meter);
-    let mut back = Direction::new(ahead.1, None);
+    let mut filter = filter;
+    let ahead_out = match &mut filter {
+        Some(filter) => match filter.pass(&ahead.0) {
+            Ok(ahead) => ahead,
+            Err(error) => return (Traffic::default(), Some(error)),
+        },
+        None => ahead.0,
+    };
+    let mut out = Direction::new(ahead_out, meter, filter);
+    let mut back = Direction::new(ahead.1, None, None);
     let mut last = Instant::now();
     let mut timer: Pin<Box<Sleep>> = Box::pin(sleep_until(last + idle));
     poll_fn(|cx| {
@@ -492,7 +553,7 @@ where
         Poll::Pending
     })
     .await;
-    (Traffic { out: out.bytes, back: back.bytes }, out.over)
+    (Traffic { out: out.bytes, back: back.bytes }, out.ended)
 }
 
 #[cfg(test)]
@@ -507,8 +568,15 @@ mod tests {
         let (mut sr, mut sw) = tokio::io::split(server_side);
         let relay = tokio::spawn(async move {
             let ahead = (b"ahead ".to_vec(), Vec::new());
-            tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, None, Duration::from_secs(60))
-                .await
+            tunnel(
+                (&mut cr, &mut cw),
+                (&mut sr, &mut sw),
+                ahead,
+                None,
+                None,
+                Duration::from_secs(60),
+            )
+            .await
         });
         let up = vec![b'u'; 100_000];
         let down = vec![b'd'; 50_000];
@@ -536,7 +604,7 @@ mod tests {
         assert_eq!(got_up, [&b"ahead "[..], &up].concat());
         assert_eq!(got_down, down);
         let (traffic, over) = relay.await.unwrap();
-        assert_eq!(over, None);
+        assert!(over.is_none());
         assert_eq!((traffic.out, traffic.back), (100_006, 50_000));
     }
 
@@ -547,7 +615,14 @@ mod tests {
         let (mut cr, mut cw) = tokio::io::split(client_side);
         let (mut sr, mut sw) = tokio::io::split(server_side);
         let ahead = (Vec::new(), Vec::new());
-        tunnel((&mut cr, &mut cw), (&mut sr, &mut sw), ahead, None, Duration::from_millis(20))
-            .await;
+        tunnel(
+            (&mut cr, &mut cw),
+            (&mut sr, &mut sw),
+            ahead,
+            None,
+            None,
+            Duration::from_millis(20),
+        )
+        .await;
     }
 }

@@ -12,12 +12,13 @@
 
 mod common;
 use common::*;
-use seawall_egress::resolve::{ResolveError, Resolved};
-use seawall_egress::{Gate, Identity, Resolve, Zone};
+use seawall_egress::resolve::{Answer, ResolveError, Resolved};
+use seawall_egress::{Gate, Identity, Resolve, StaticResolver, Zone};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn get(host: &str, path: &str) -> String {
@@ -109,6 +110,37 @@ async fn a_smuggled_request_does_not_arrive() {
         ("Transfer-Encoding: chunked\r\n", "0\n\n"),
         ("Transfer-Encoding: chunked\r\n", "1\r\nZ0\r\n\r\n"),
         ("Transfer-Encoding: chunked\r\n", "ffffffffffffffff0\r\n"),
+        // Folded lines, bare CR, white space before the colon, names with odd bytes.
+        ("X: y\r\n Content-Length: 44\r\n", ""),
+        ("Transfer-Encoding:\r\n chunked\r\n", "0\r\n\r\n"),
+        ("X: y\rContent-Length: 44\r\n", ""),
+        ("Content-Length : 44\r\n", ""),
+        ("\x0bContent-Length: 44\r\n", ""),
+        ("Content_Length: 44\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n"),
+        // Lengths that readers disagree about.
+        ("Content-Length: +44\r\n", ""),
+        ("Content-Length: 0x2c\r\n", ""),
+        ("Content-Length: 4, 44\r\n", ""),
+        ("Content-Length: 4 4\r\n", ""),
+        ("Content-Length: 18446744073709551660\r\n", ""),
+        ("Content-Length: -1\r\n", ""),
+        ("Content-Length:\r\n", ""),
+        // Codings that readers disagree about.
+        ("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n"),
+        ("Transfer-Encoding: identity, chunked\r\n", "0\r\n\r\n"),
+        ("Transfer-Encoding: \tchunked;q=1\r\n", "0\r\n\r\n"),
+        ("Transfer-Encoding: \"chunked\"\r\n", "0\r\n\r\n"),
+        ("Transfer-Encoding: gzip\r\n", "0\r\n\r\n"),
+        // Chunks: sizes, extensions, line ends.
+        ("Transfer-Encoding: chunked\r\n", "0;a=\"b\nc\"\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\n", "0\r\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\n", "0x0\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\n", "00000000000000000000\r\n\rX\r\n"),
+        ("Transfer-Encoding: chunked\r\n", "1\r\nAB0\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\n", " 0\r\n\r\n"),
+        // A first line that ends early, and a second host.
+        ("Host: other.test\r\n", ""),
+        ("Connection: content-length\r\nContent-Length: 44\r\n", ""),
     ] {
         let mut client = Client::new(bench.addr).await;
         let _ =
@@ -128,7 +160,7 @@ impl Resolve for Turns {
         let answer = if turns.is_empty() {
             Err(ResolveError { name: name.into(), problem: "no more answers".into() })
         } else {
-            Ok(turns.remove(0))
+            Ok(Answer { addresses: turns.remove(0), keep: Duration::ZERO })
         };
         Box::pin(std::future::ready(answer))
     }
@@ -379,7 +411,7 @@ async fn a_websocket_passes_only_by_rule() {
     let up = upstream(respond).await;
     let port = up.addr.port();
     let request = format!(
-        "GET http://up.test:{port}/ws HTTP/1.1\r\nHost: up.test:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n\r\n"
+        "GET http://up.test:{port}/ws HTTP/1.1\r\nHost: up.test:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
     );
     let bench = start(&allow(port, "\"http\"")).await;
     assert!(ask(bench.addr, &request).await.contains(" 403 "));
@@ -389,9 +421,26 @@ async fn a_websocket_passes_only_by_rule() {
     let mut frame = [0; 5];
     client.stream.read_exact(&mut frame).await.unwrap();
     assert_eq!(&frame, b"frame");
-    client.send("client frame\r\n\r\n").await;
+    // Masked with zeros; what the upstream takes for the end of a request makes it answer.
+    client.send(b"\x81\x90\0\0\0\0client frame\r\n\r\n").await;
     client.stream.read_exact(&mut frame).await.unwrap();
     assert!(up.seen().contains("Upgrade: websocket") && up.seen().contains("client frame"));
+    assert!(!up.seen().contains("permessage-deflate"), "{}", up.seen());
+    // A message with a credential ends it, and what is no frame does.
+    let token = format!("glpat-{}", "q1W2e3R4t5".repeat(3));
+    for message in [
+        [&[0x81, 0x80 | token.len() as u8, 0, 0, 0, 0], token.as_bytes()].concat(),
+        b"no frame glpat".to_vec(),
+    ] {
+        let mut client = Client::new(bench.addr).await;
+        assert!(client.ask(&request).await.starts_with("HTTP/1.1 101 "));
+        client.stream.read_exact(&mut frame).await.unwrap();
+        client.send(&message).await;
+        client.rest().await;
+    }
+    bench.log.wait_for(|e| e.kind == "egress.refused" && e.summary.contains("`gitlab`")).await;
+    bench.log.wait_for(|e| e.kind == "egress.refused" && e.summary.contains("messages to")).await;
+    assert!(!up.seen().contains("glpat"), "{}", up.seen());
     // An upstream that switches without being asked is cut off.
     let mut client = Client::new(bench.addr).await;
     assert!(client.ask(get(&format!("up.test:{port}"), "/")).await.contains(" 502 "));
@@ -565,4 +614,244 @@ async fn names_beyond_the_budget_are_not_looked_up() {
         assert!(client.ask(get(&format!("h{n}.test"), "/")).await.contains(status));
     }
     assert_eq!(resolver.1.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_look_up_is_written_down_first_and_answers_are_kept_for_their_time() {
+    struct Kept(AtomicUsize);
+    impl Resolve for Kept {
+        fn resolve<'a>(&'a self, _: &'a str) -> Resolved<'a> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            let answer = Answer { addresses: vec![ip("127.0.0.1")], keep: Duration::from_secs(60) };
+            Box::pin(std::future::ready(Ok(answer)))
+        }
+    }
+    let up = upstream(HELLO).await;
+    let port = up.addr.port();
+    let text = format!(
+        "[[rules]]\nname = \"r\"\nhosts = [\".example.test\"]\nports = [{port}]\n\
+         protocols = [\"http\"]\nprivate = [\"127.0.0.1:{port}\"]\n"
+    );
+    let resolver = Arc::new(Kept(AtomicUsize::new(0)));
+    let bench = start_with(&text, resolver.clone(), Identity::default()).await;
+    let host = format!("a.example.test:{port}");
+    for _ in 0..3 {
+        assert!(ask(bench.addr, get(&host, "/")).await.ends_with("hello"));
+    }
+    assert_eq!(resolver.0.load(Ordering::SeqCst), 1);
+    assert_eq!(bench.log.kinds()[0], "egress.lookup");
+    bench.log.wait_for(|e| e.kind == "egress.answer").await;
+    // A log that takes nothing keeps the question in too.
+    bench.log.full.store(true, Ordering::SeqCst);
+    let answer = ask(bench.addr, get(&format!("b.example.test:{port}"), "/")).await;
+    assert!(answer.contains(" 503 "), "{answer}");
+    assert_eq!(resolver.0.load(Ordering::SeqCst), 1);
+    bench.log.full.store(false, Ordering::SeqCst);
+    // A reload forgets.
+    bench.proxy.reload(&policy(&text)).unwrap();
+    assert!(ask(bench.addr, get(&host, "/")).await.ends_with("hello"));
+    assert_eq!(resolver.0.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn data_in_names_is_not_looked_up_and_the_hint_works() {
+    let turns = Arc::new(Turns(Mutex::new(Vec::new()), AtomicUsize::new(0)));
+    let text =
+        "[[rules]]\nname = \"r\"\nhosts = [\".evil.test\"]\nports = [80]\nprotocols = [\"http\"]\n";
+    let bench = start_with(text, turns.clone(), Identity::default()).await;
+    let send = async |bench: &Bench| {
+        let mut client = Client::new(bench.addr).await;
+        let mut refused = String::new();
+        for n in 0..40u64 {
+            let piece = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let answer = client.ask(get(&format!("{piece:016x}{piece:016x}.evil.test"), "/")).await;
+            if answer.contains(" 403 ") {
+                refused = answer;
+            }
+        }
+        refused
+    };
+    let refused = send(&bench).await;
+    assert!(
+        refused.contains("X-Seawall-Cause: names") && refused.contains("many_names = true"),
+        "{refused}"
+    );
+    assert_eq!(turns.1.load(Ordering::SeqCst), 16);
+    bench
+        .log
+        .wait_for(|e| e.kind == "egress.refused" && e.severity == seawall_model::Severity::High)
+        .await;
+    let bench =
+        start_with(&format!("{text}many_names = true\n"), turns.clone(), Identity::default()).await;
+    assert_eq!(send(&bench).await, "");
+    assert_eq!(turns.1.load(Ordering::SeqCst), 56);
+}
+
+#[tokio::test]
+async fn a_decoy_and_what_a_session_holds_stay() {
+    use seawall_egress::Sessions;
+    use seawall_egress::scan::Holds;
+    struct Passage;
+    impl Holds for Passage {
+        fn holds(&self, text: &[u8]) -> Option<&'static str> {
+            let passage = b"the heron took the lantern";
+            text.windows(passage.len()).any(|w| w == passage).then_some("session:private")
+        }
+    }
+    struct OfMain;
+    impl Sessions for OfMain {
+        fn of(&self, identity: &Identity) -> Option<Arc<dyn Holds>> {
+            (identity.agent.as_deref() == Some("main")).then(|| Arc::new(Passage) as Arc<dyn Holds>)
+        }
+    }
+    let up = upstream(HELLO).await;
+    let port = up.addr.port();
+    let decoy = "[[canaries]]\nname = \"bait\"\ntext = \"not-a-real-password-1\"\n";
+    let text = format!("{}carries = [\"*\"]\n{decoy}", allow(port, "\"http\""));
+    let main = Identity { agent: Some("main".into()), ..Identity::default() };
+    let post = |body: &str| {
+        format!(
+            "POST http://up.test:{port}/ HTTP/1.1\r\nHost: up.test:{port}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let hidden = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode("so the heron took the lantern away")
+    };
+    let bench = start_with(&text, Arc::new(StaticResolver(HashMap::new())), main).await;
+    bench.proxy.sessions(Arc::new(OfMain));
+    for (body, kind) in [
+        ("x not-a-real-password-1", "`canary:bait`"),
+        ("he said the heron took the lantern home", "`session:private`"),
+        (&hidden, "`session:private` (in base64)"),
+    ] {
+        let answer = ask(bench.addr, post(body)).await;
+        assert!(answer.contains(" 403 ") && answer.contains(kind), "{answer}");
+    }
+    assert!(ask(bench.addr, post("nothing of it")).await.ends_with("hello"));
+    assert!(!up.seen().contains("heron") && !up.seen().contains("password"), "{}", up.seen());
+    // The hint works, and others have nothing of that session.
+    let carried = text.replace("[\"*\"]", "[\"session:private\"]");
+    bench.proxy.reload(&policy(&carried)).unwrap();
+    assert!(ask(bench.addr, post("the heron took the lantern")).await.ends_with("hello"));
+    let other = start(&text).await;
+    other.proxy.sessions(Arc::new(OfMain));
+    assert!(ask(other.addr, post("the heron took the lantern")).await.ends_with("hello"));
+    // A decoy that goes with the policy goes from the scan.
+    bench.proxy.reload(&policy(&carried.replace(decoy, ""))).unwrap();
+    assert!(ask(bench.addr, post("not-a-real-password-1")).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_denial_holds_whatever_form_it_is_met_in() {
+    let up = upstream(HELLO).await;
+    let port = up.addr.port();
+    let deny = "[[rules]]\nname = \"no\"\naction = \"deny\"\n";
+    // By address, where a name leads to it.
+    let text = format!("{}{deny}hosts = [\"127.0.0.1\"]\n", allow(port, "\"http\""));
+    let bench = start(&text).await;
+    let answer = ask(bench.addr, get(&format!("up.test:{port}"), "/")).await;
+    assert!(answer.contains("X-Seawall-Cause: deny_rule"), "{answer}");
+    // Of methods and paths: in a tunnel they cannot be seen, so nothing passes there.
+    let text = format!(
+        "{}{deny}hosts = [\"up.test\"]\nmethods = [\"POST\"]\n[[rules]]\nname = \"no2\"\naction = \"deny\"\nhosts = [\"up.test\"]\npaths = [\"/admin\"]\n",
+        allow(port, "\"http\", \"raw\"")
+    );
+    let bench = start(&text).await;
+    let mut client = Client::new(bench.addr).await;
+    client.send(format!("CONNECT up.test:{port} HTTP/1.1\r\nHost: up.test:{port}\r\n\r\n")).await;
+    client.response().await;
+    client.send("SSH-2.0-x\r\n\r\n").await;
+    client.rest().await;
+    assert_eq!(up.seen(), "");
+    for (line, allowed) in [
+        ("GET /ok", true),
+        ("POST /ok", false),
+        ("post /ok", false),
+        ("GET /admin", false),
+        ("GET /Admin/x", false),
+        ("GET /administrator", true),
+    ] {
+        let (method, path) = line.split_once(' ').unwrap();
+        let request = format!(
+            "{method} http://up.test:{port}{path} HTTP/1.1\r\nHost: up.test:{port}\r\nX-HTTP-Method-Override: POST\r\nX-Original-URL: /admin\r\n\r\n"
+        );
+        let answer = ask(bench.addr, &request).await;
+        assert_eq!(answer.ends_with("hello"), allowed, "{line}: {answer}");
+    }
+    assert!(!up.seen().to_ascii_lowercase().contains("x-original-url"), "{}", up.seen());
+    assert!(!up.seen().to_ascii_lowercase().contains("method-override"), "{}", up.seen());
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_is_counted_and_hides_nothing() {
+    let bench = start("").await;
+    let mut client = Client::new(bench.addr).await;
+    for _ in 0..1000 {
+        client.ask(get("a.test", "/")).await;
+    }
+    client.ask(get("169.254.169.254", "/")).await;
+    client.ask(get("metadata.google.internal", "/")).await;
+    bench.log.wait_for(|e| e.kind == "egress.refused" && e.summary.contains("metadata")).await;
+    let told = || {
+        let events = bench.log.events();
+        let told = events.iter().filter(|e| e.kind == "egress.refused").count() as u64;
+        let counted: u64 = events.iter().filter_map(|e| e.detail["count"].as_u64()).sum();
+        (told, counted)
+    };
+    bench.log.wait_for(|_| told().0 + told().1 == 1002).await;
+    // Some more than the allowance, on a machine where a thousand take their time.
+    assert!(told().1 > 500, "{:?}", told());
+}
+
+#[tokio::test]
+async fn a_body_in_small_pieces_does_not_stop_the_others() {
+    let up = upstream(HELLO).await;
+    let port = up.addr.port();
+    let bench = start(&allow(port, "\"http\"")).await;
+    let host = format!("up.test:{port}");
+    let mut busy = Client::new(bench.addr).await;
+    let mut body = format!(
+        "POST http://{host}/ HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    // Each byte a chunk, each chunk the worst for the scan: encoded text without an end.
+    for n in 0..20_000 {
+        body += ["1\r\nA\r\n", "1\r\n%\r\n", "1\r\n4\r\n"][n % 3];
+    }
+    body += "0\r\n\r\n";
+    let begun = std::time::Instant::now();
+    assert!(busy.ask(&body).await.ends_with("hello"));
+    // As one piece it takes some milliseconds; byte by byte it took seconds.
+    let pieces = begun.elapsed();
+    let whole = "A%4".repeat(6_667);
+    let begun = std::time::Instant::now();
+    let request = format!(
+        "POST http://{host}/ HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n{whole}",
+        whole.len()
+    );
+    assert!(ask(bench.addr, request).await.ends_with("hello"));
+    let one = begun.elapsed();
+    assert!(pieces < one * 20 + Duration::from_millis(500), "{pieces:?} in pieces, {one:?} whole");
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_looked_into_needs_its_rule() {
+    let up = upstream(HELLO).await;
+    let port = up.addr.port();
+    let host = format!("up.test:{port}");
+    let post = |coding: &str| {
+        format!(
+            "POST http://{host}/ HTTP/1.1\r\nHost: {host}\r\nContent-Encoding: {coding}\r\nContent-Length: 2\r\n\r\nab"
+        )
+    };
+    let bench = start(&allow(port, "\"http\"")).await;
+    for (coding, passes) in
+        [("gzip", true), ("deflate", true), ("br", false), ("gzip, zstd", false)]
+    {
+        let answer = ask(bench.addr, post(coding)).await;
+        assert_eq!(answer.ends_with("hello"), passes, "{coding}: {answer}");
+    }
+    let bench = start(&format!("{}carries = [\"*\"]\n", allow(port, "\"http\""))).await;
+    assert!(ask(bench.addr, post("br")).await.ends_with("hello"));
 }

@@ -172,17 +172,26 @@ async fn no_other_rule_is_a_way_round() {
 }
 
 #[tokio::test]
-async fn clients_fall_back_to_http_1_or_are_refused() {
+async fn clients_choose_between_the_versions_of_http() {
     let up = tls_upstream("up.test", hello).await;
     let port = up.addr.port();
     let bench = start(&opened(&up, "")).await;
+    for (offered, chosen) in [
+        (&[&b"h2"[..], b"http/1.1"][..], Some(&b"h2"[..])),
+        (&[b"http/1.1"], Some(b"http/1.1")),
+        (&[b"h2"], Some(b"h2")),
+        (&[], None),
+    ] {
+        let mut config = trusting(&bench);
+        config.alpn_protocols = offered.iter().map(|p| p.to_vec()).collect();
+        let mut client = TlsClient::new(&bench, port, "up.test", config).await.unwrap();
+        assert_eq!(client.stream.get_ref().1.alpn_protocol(), chosen);
+        if chosen != Some(b"h2") {
+            assert!(client.ask(get("/")).await.ends_with("hello"));
+        }
+    }
     let mut config = trusting(&bench);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let mut client = TlsClient::new(&bench, port, "up.test", config).await.unwrap();
-    assert_eq!(client.stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-    assert!(client.ask(get("/")).await.ends_with("hello"));
-    let mut config = trusting(&bench);
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![b"spdy/3".to_vec()];
     assert!(TlsClient::new(&bench, port, "up.test", config).await.is_err());
     let told = |e: &seawall_model::Event| e.summary.starts_with("TLS of the client");
     bench.log.wait_for(told).await;
@@ -207,6 +216,20 @@ async fn a_websocket_in_tls_needs_its_protocol() {
     let bench = start(&opened(&up, "protocols = [\"tls\", \"websocket\"]\n")).await;
     let mut client = TlsClient::new(&bench, port, "up.test", trusting(&bench)).await.unwrap();
     assert!(client.ask(request).await.starts_with("HTTP/1.1 101 "));
-    client.ask("client frame\r\n\r\n").await;
+    client.ask(b"\x81\x90\0\0\0\0client frame\r\n\r\n").await;
     assert!(up.seen().contains("client frame"), "{}", up.seen());
+}
+
+#[tokio::test]
+async fn a_client_resumes_its_session() {
+    let up = tls_upstream("up.test", hello).await;
+    let port = up.addr.port();
+    let bench = start(&opened(&up, "")).await;
+    // One configuration is one memory of sessions.
+    let config = trusting(&bench);
+    for expected in [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed] {
+        let mut client = TlsClient::new(&bench, port, "up.test", config.clone()).await.unwrap();
+        assert!(client.ask(get("/")).await.ends_with("hello"));
+        assert_eq!(client.stream.get_ref().1.handshake_kind(), Some(expected));
+    }
 }

@@ -3,6 +3,8 @@
 //! To add a kind: its name, the fixed text that every one of them holds, and a check of what
 //! stands around it. A check may look at a bounded number of bytes only.
 
+use super::keys;
+
 /// A kind of credential.
 pub struct Kind {
     /// Name, as used in events and in a rule's `carries`.
@@ -63,7 +65,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "age",
         anchors: &["AGE-SECRET-KEY-1"],
-        check: |b, _, end| run(b, end, base32) >= 58,
+        check: |b, start, end| run(b, end, base32) >= 58 && keys::is_bech32(b, start, 74),
     },
     Kind { name: "anthropic", anchors: &["sk-ant-"], check: at_least!(word, 32) },
     Kind {
@@ -86,6 +88,8 @@ pub const KINDS: &[Kind] = &[
         anchors: &["dop_v1_", "doo_v1_"],
         check: |b, _, end| run(b, end, hex) >= 64,
     },
+    // A bot's token: its id in base64, the time in 6 characters, and the proof.
+    Kind { name: "discord", anchors: &["."], check: discord },
     Kind {
         name: "github",
         anchors: &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
@@ -103,6 +107,7 @@ pub const KINDS: &[Kind] = &[
         anchors: &["hf_"],
         check: |bytes, start, end| starts_word(bytes, start) && run(bytes, end, alnum) >= 34,
     },
+    Kind { name: "nostr", anchors: &["nsec1"], check: |b, start, _| keys::is_bech32(b, start, 63) },
     Kind { name: "npm", anchors: &["npm_"], check: at_least!(alnum, 36) },
     Kind {
         name: "openai",
@@ -120,6 +125,11 @@ pub const KINDS: &[Kind] = &[
     // A placeholder that OpenClaw made: useless elsewhere, and a sign that somebody tries.
     Kind { name: "openclaw-sentinel", anchors: &["oc-sent-v2"], check: |_, _, _| true },
     Kind { name: "private-key", anchors: &["-----BEGIN "], check: private_key },
+    Kind {
+        name: "private-key",
+        anchors: &["xprv", "yprv", "zprv", "tprv"],
+        check: |b, start, _| keys::is_base58check(b.get(start..start + 111)),
+    },
     // The first bytes of an OpenSSH key once its armour is off.
     Kind { name: "private-key", anchors: &["openssh-key-v1\0"], check: |_, _, _| true },
     Kind { name: "pypi", anchors: &["pypi-AgE"], check: |b, _, end| run(b, end, word) >= 50 },
@@ -163,6 +173,19 @@ fn private_key(bytes: &[u8], _: usize, end: usize) -> bool {
     let line = line.get(..line.len().min(48)).unwrap_or_default();
     memchr::memmem::find(line, b"PRIVATE KEY").is_some()
         && memchr::memmem::find(line, b"\n").is_none_or(|at| at >= 11)
+}
+
+/// 24 to 28 characters that begin with a letter of the first ids, `.` 6 `.` 27 or more.
+fn discord(bytes: &[u8], start: usize, end: usize) -> bool {
+    if bytes.get(end + 6) != Some(&b'.') {
+        return false;
+    }
+    let before = bytes.get(..start).unwrap_or_default();
+    let id = before.iter().rev().take(29).take_while(|b| word(**b)).count();
+    (24..=28).contains(&id)
+        && matches!(before.get(start - id), Some(b'M' | b'N' | b'O'))
+        && run(bytes, end, word) == 6
+        && run(bytes, end + 7, word) >= 27
 }
 
 /// `SG.` 22 `.` 43.

@@ -5,6 +5,7 @@
 //! decoded and scanned again, to a bounded depth. The work is linear in the input.
 
 mod decode;
+mod keys;
 mod kinds;
 mod stream;
 
@@ -21,6 +22,32 @@ pub struct Finding {
     pub kind: Arc<str>,
     /// The encodings around it, outermost first: `base64`, `hex`, `percent`, `gzip`.
     pub through: Vec<&'static str>,
+}
+
+/// Text that the client's session holds closely, for instance a file that it read. Asked for what
+/// goes out as it stands and for each form under an encoding.
+pub trait Holds: Send + Sync {
+    /// The name of what a text carries, `session:private` or `session:secret`; none if nothing.
+    fn holds(&self, text: &[u8]) -> Option<&'static str>;
+}
+
+/// What a scan lets pass, and what it looks for besides credentials.
+#[derive(Clone, Copy, Default)]
+pub struct Look<'a> {
+    /// Kinds that may go along.
+    pub carries: &'a [String],
+    /// What the client's session holds.
+    pub holds: Option<&'a dyn Holds>,
+}
+
+impl Look<'_> {
+    fn lets(&self, kind: &str) -> bool {
+        // `*` stands for kinds of credentials, not for what is bound to hosts of its own or has no
+        // place to go.
+        let own = ["placeholder:", "secret:", "canary:", "session:"];
+        let bound = own.iter().any(|prefix| kind.starts_with(prefix));
+        self.carries.iter().any(|c| (c == "*" && !bound) || c == kind)
+    }
 }
 
 /// Depth of encodings in encodings.
@@ -89,13 +116,22 @@ impl Scanner {
     /// The first thing in `bytes` that must not leave, except kinds named in `carries`.
     #[must_use]
     pub fn scan(&self, bytes: &[u8], carries: &[String]) -> Option<Finding> {
-        self.scan_at(bytes, carries, &mut Vec::new())
+        self.look(bytes, Look { carries, holds: None })
     }
 
+    /// The first thing in `bytes` that must not leave.
+    #[must_use]
+    pub fn look(&self, bytes: &[u8], look: Look<'_>) -> Option<Finding> {
+        self.scan_at(bytes, 0, look, &mut Vec::new())
+    }
+
+    /// What is new begins at `from`; what is in front of it was scanned, but may belong to something
+    /// that ends in the new.
     fn scan_at(
         &self,
         bytes: &[u8],
-        carries: &[String],
+        from: usize,
+        look: Look<'_>,
         through: &mut Vec<&'static str>,
     ) -> Option<Finding> {
         for found in self.automaton.find_overlapping_iter(bytes) {
@@ -108,19 +144,21 @@ impl Scanner {
                 }
                 Meaning::Canary(name) => Arc::clone(name),
             };
-            // `*` stands for kinds of credentials, not for what is bound to hosts of its own.
-            let bound = kind.starts_with("placeholder:") || kind.starts_with("secret:");
-            if !carries.iter().any(|c| (c == "*" && !bound) || **c == *kind) {
+            if !look.lets(&kind) {
                 return Some(Finding { kind, through: through.clone() });
             }
+        }
+        let held = look.holds.and_then(|holds| holds.holds(bytes));
+        if let Some(kind) = held.or_else(|| keys::find(bytes)).filter(|kind| !look.lets(kind)) {
+            return Some(Finding { kind: Arc::from(kind), through: through.clone() });
         }
         if through.len() >= MAX_DEPTH {
             return None;
         }
         let mut finding = None;
-        decode::each(bytes, &mut |encoding, decoded| {
+        decode::each(bytes, from, &mut |encoding, decoded| {
             through.push(encoding);
-            finding = self.scan_at(decoded, carries, through);
+            finding = self.scan_at(decoded, 0, look, through);
             through.pop();
             finding.is_some()
         });
@@ -177,6 +215,17 @@ mod tests {
             (STANDARD.encode(&hex), "base64 hex"),
             (STANDARD.encode(&b64), "base64 base64"),
             (STANDARD.encode(&gz), "base64 gzip"),
+            // As ordinary tools write it: `xxd -p`, `base64`, one escape, JSON.
+            (lines(&format!("{}{hex}", "61".repeat(25)), 60), "hex"),
+            (lines(&STANDARD.encode(format!("{}{token}", "A=b\n".repeat(12))), 76), "base64"),
+            (
+                lines(&STANDARD.encode(format!("{}{token}", "A=b\n".repeat(12))), 76)
+                    .replace('\n', "\\n"),
+                "base64",
+            ),
+            (token.replacen('_', "%5f", 1), "percent"),
+            (token.replacen('_', "\\u005F", 1), "escapes"),
+            (token.replacen('_', "\\x5f", 1), "escapes"),
         ] {
             let text = format!("{{\"note\": \"{wrapped}\"}}");
             assert_eq!(
@@ -187,6 +236,10 @@ mod tests {
         }
         assert_eq!(kind(&scanner, &gz), Some("github gzip".into()));
         assert_eq!(kind(&scanner, b"x b7c1-canary-0001"), Some("canary:gateway ".into()));
+    }
+
+    fn lines(text: &str, length: usize) -> String {
+        text.as_bytes().chunks(length).map(|l| String::from_utf8_lossy(l) + "\n").collect()
     }
 
     #[test]

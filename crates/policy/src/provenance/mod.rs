@@ -358,33 +358,34 @@ impl Memory {
     /// The closest-held text that a payload carries.
     #[must_use]
     pub fn carries(&self, text: &str) -> Option<Confidentiality> {
-        if self.prints.is_empty() {
-            return None;
+        if self.prints.is_empty() { None } else { self.carries_marks(&Marks::of(text)) }
+    }
+
+    /// The same for a payload whose marks are known.
+    #[must_use]
+    pub fn carries_marks(&self, marks: &Marks) -> Option<Confidentiality> {
+        match marks.0.iter().filter_map(|mark| self.prints.get(mark)).max().copied()? {
+            w if w >= Confidentiality::Secret as u8 => Some(Confidentiality::Secret),
+            w if w >= Confidentiality::Private as u8 => Some(Confidentiality::Private),
+            _ => None,
         }
-        let mut worst = 0u8;
-        let mut shared = 0usize;
-        for print in prints::of(text) {
-            if let Some(level) = self.prints.get(&print) {
-                shared += 1;
-                worst = worst.max(*level);
-            }
-        }
-        for word in text.split(|c: char| {
-            c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '=' | '&' | '/')
-        }) {
-            if word.len() >= 8
-                && let Some(level) = self.prints.get(&hash(word))
-            {
-                shared += 1;
-                worst = worst.max(*level);
-            }
-        }
-        let level = match worst {
-            w if w >= Confidentiality::Secret as u8 => Confidentiality::Secret,
-            w if w >= Confidentiality::Private as u8 => Confidentiality::Private,
-            _ => return None,
-        };
-        (shared > 0).then_some(level)
+    }
+}
+
+/// By what a payload is compared with what a session holds: fingerprints, and hashes of its longer
+/// words.
+#[derive(Debug, Clone)]
+pub struct Marks(Vec<u64>);
+
+impl Marks {
+    /// Those of a text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut marks = prints::of(text);
+        let ends =
+            |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '=' | '&' | '/');
+        marks.extend(text.split(ends).filter(|word| word.len() >= 8).map(hash));
+        Self(marks)
     }
 }
 

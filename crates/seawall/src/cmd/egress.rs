@@ -4,6 +4,7 @@ use seawall_egress::explain::Asked;
 use seawall_egress::journal::Journal;
 use seawall_egress::learn::Learner;
 use seawall_egress::policy::Compiled;
+use seawall_egress::resolve::Dns;
 use seawall_egress::{EgressPolicy, Identity, NoResolver, Proxy, Resolve, SystemResolver, Zone};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr};
@@ -177,7 +178,7 @@ fn serve(args: &Serve) -> Result<ExitCode, Failure> {
         .build()
         .map_err(|e| e.to_string())?;
     runtime.block_on(async {
-        let resolver = system_resolver();
+        let resolver = system_resolver(&policy.dns);
         let proxy = Proxy::new(&policy, resolver, Arc::new(journal)).map_err(|e| e.to_string())?;
         write_trust(&proxy, &args.policy)?;
         let listener = bind(args.listen).map_err(|e| format!("{}: {e}", args.listen))?;
@@ -258,8 +259,8 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-fn system_resolver() -> Arc<dyn Resolve> {
-    match SystemResolver::new() {
+fn system_resolver(dns: &Dns) -> Arc<dyn Resolve> {
+    match SystemResolver::new(dns) {
         Ok(resolver) => Arc::new(resolver),
         Err(e) => {
             say_error(&format!("{e}; only literal addresses and names in `hosts` can be reached"));
@@ -269,7 +270,7 @@ fn system_resolver() -> Arc<dyn Resolve> {
 }
 
 /// Each tunnel holds two descriptors.
-fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -277,7 +278,9 @@ fn raise_descriptor_limit() {
 }
 
 fn test(args: &Test) -> Result<ExitCode, Failure> {
-    let policy = read_policy(&args.policy)?.compile().map_err(|e| e.to_string())?;
+    let policy = read_policy(&args.policy)?;
+    let dns = policy.dns.clone();
+    let policy = policy.compile().map_err(|e| e.to_string())?;
     let asked = Asked::parse(&args.url, &args.method)?;
     let identity = Identity {
         zone: args.zone,
@@ -290,9 +293,9 @@ fn test(args: &Test) -> Result<ExitCode, Failure> {
         let addresses = match policy.known_addresses(&asked.target) {
             Some(addresses) => addresses,
             None if args.no_lookup => return Ok((rule, None)),
-            None => look_up(&policy, &asked)?,
+            None => look_up(&dns, &policy, &asked)?,
         };
-        policy.judge_addresses(rule, &asked.target, &addresses)?;
+        policy.judge_addresses(&identity, rule, &asked.target, &addresses)?;
         Ok((rule, Some(addresses)))
     });
     match verdict {
@@ -323,7 +326,11 @@ fn test(args: &Test) -> Result<ExitCode, Failure> {
     }
 }
 
-fn look_up(policy: &Compiled, asked: &Asked) -> Result<Vec<IpAddr>, seawall_egress::Refusal> {
+fn look_up(
+    dns: &Dns,
+    policy: &Compiled,
+    asked: &Asked,
+) -> Result<Vec<IpAddr>, seawall_egress::Refusal> {
     use seawall_egress::{Cause, Refusal};
     let fail = |why: String| Refusal::new(Cause::Unreachable, why);
     let name = asked.target.host.to_string();
@@ -333,9 +340,9 @@ fn look_up(policy: &Compiled, asked: &Asked) -> Result<Vec<IpAddr>, seawall_egre
         .build()
         .map_err(|e| fail(e.to_string()))?;
     runtime.block_on(async {
-        let resolver = SystemResolver::new().map_err(|e| fail(e.to_string()))?;
+        let resolver = SystemResolver::new(dns).map_err(|e| fail(e.to_string()))?;
         match tokio::time::timeout(limit, resolver.resolve(&name)).await {
-            Ok(answer) => answer.map_err(|e| fail(e.to_string())),
+            Ok(answer) => answer.map(|a| a.addresses).map_err(|e| fail(e.to_string())),
             Err(_) => Err(fail(format!("`{name}` did not resolve in time"))),
         }
     })

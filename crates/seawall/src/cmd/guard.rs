@@ -92,6 +92,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
         }
         _ => return super::fail("`seawall guard` is started by `seawall up`"),
     };
+    // Door, verdicts and the proxy share them.
+    super::egress::raise_descriptor_limit();
     let home = match args.home.canonicalize() {
         Ok(home) => Home::at(home),
         Err(e) => return super::fail(&format!("cannot use `{}`: {e}", args.home.display())),

@@ -783,6 +783,16 @@ impl Engine {
         folders
     }
 
+    /// How closely a session holds what a payload carries.
+    pub(crate) fn carries(
+        &self,
+        session: &str,
+        marks: &seawall_policy::provenance::Marks,
+    ) -> Option<Confidentiality> {
+        let table = lock(&self.table);
+        table.sessions.get(session)?.state.memory.carries_marks(marks)
+    }
+
     /// How long an allowed call may wait for its start, in milliseconds.
     pub(crate) fn permit_ms(&self) -> u64 {
         self.bundle.settings().permit_seconds.saturating_mul(1000)

@@ -10,6 +10,7 @@ mod engine;
 mod forward;
 mod guard;
 mod heard;
+mod held;
 mod liveness;
 mod planes;
 pub(crate) mod protocol;
@@ -88,6 +89,7 @@ pub(crate) async fn run(home: Home, control: OwnedFd, missing: Vec<String>) -> R
     });
     let planes =
         Planes::new(&settings, &facts, &home, Arc::clone(&log) as Arc<dyn EventLog>).await?;
+    planes.sessions(Arc::new(held::OfSessions(Arc::clone(&guard))));
     let hears = Arc::clone(&guard);
     planes
         .door()

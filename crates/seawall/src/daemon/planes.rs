@@ -7,7 +7,7 @@ use crate::home::Home;
 use crate::render::Facts;
 use crate::settings::Settings;
 use seawall_door::{BoxFuture, Connect, Door, DoorConfig, DoorTokens};
-use seawall_egress::{EgressPolicy, Gate, Identity, Proxy, SystemResolver, Zone};
+use seawall_egress::{EgressPolicy, Gate, Identity, Proxy, Sessions, SystemResolver, Zone};
 use seawall_model::{EventLog, Plane, PlaneStatus, Protection};
 use seawall_sandbox::SocketFactory;
 use std::collections::HashMap;
@@ -88,7 +88,7 @@ impl Planes {
         log: Arc<dyn EventLog>,
     ) -> Result<Arc<Self>, String> {
         let policy = egress_policy(settings, facts)?;
-        let resolver = SystemResolver::new().map_err(|e| e.to_string())?;
+        let resolver = SystemResolver::new(&policy.dns).map_err(|e| e.to_string())?;
         let proxy = Proxy::new(&policy, Arc::new(resolver), Arc::clone(&log))
             .map_err(|e| format!("egress.{e}"))?;
         write_trust(&proxy, home)?;
@@ -138,6 +138,11 @@ impl Planes {
     /// The door itself, for grants.
     pub(crate) fn door(&self) -> &Arc<Door> {
         &self.door
+    }
+
+    /// Also holds back what the sessions of runs know and must not send on.
+    pub(crate) fn sessions(&self, sessions: Arc<dyn Sessions>) {
+        self.proxy.sessions(sessions);
     }
 
     /// Serves the door's public port for as long as the guard lives.
