@@ -211,8 +211,8 @@ fn sshd_is_not_touched_when_nobody_could_get_in() {
 fn an_sshd_drop_in_without_force_is_undone() {
     let lab = Lab::new();
     let root = lab.root.to_string_lossy().into_owned();
-    if !rustix::process::geteuid().is_root() || !there("sshd") || !there("ssh") {
-        println!("skipped: needs root, `sshd` and `ssh`");
+    if !there("sshd") || !there("ssh-keygen") {
+        println!("skipped: needs `sshd` and `ssh-keygen`");
         return;
     }
     lab.write("etc/passwd", "root:x:0:0::/root:/bin/sh\n");
