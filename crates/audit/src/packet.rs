@@ -130,7 +130,14 @@ pub fn fate(chains: &[Chain], hook: &str, packet: &Packet) -> Fate {
     let mut unclear = false;
     for entry in entries {
         let family = entry.table.split(' ').next().unwrap_or_default();
-        if (family == "ip" && packet.to.is_ipv6()) || (family == "ip6" && packet.to.is_ipv4()) {
+        // Others, such as `arp` and `bridge`, see no packet to a socket of this host.
+        let sees = match family {
+            "inet" => true,
+            "ip" => packet.to.is_ipv4(),
+            "ip6" => packet.to.is_ipv6(),
+            _ => false,
+        };
+        if !sees {
             continue;
         }
         let mut doubt = false;
@@ -149,36 +156,60 @@ pub fn fate(chains: &[Chain], hook: &str, packet: &Packet) -> Fate {
     if unclear { Fate::Unclear } else { Fate::Passes }
 }
 
+/// Machines that nobody knows, all over the address space. Lists of networks that cannot be (those
+/// for documentation and the like) hold none of them, and lists of countries or providers not all.
+const STRANGERS_4: [[u8; 4]; 6] = [
+    [5, 83, 171, 219],
+    [41, 203, 77, 10],
+    [93, 61, 214, 137],
+    [138, 19, 45, 201],
+    [177, 92, 8, 53],
+    [211, 34, 189, 66],
+];
+const STRANGERS_6: [[u16; 8]; 4] = [
+    [0x2001, 0x41d0, 0x7a3, 0x19, 0, 0, 0, 0x51],
+    [0x2408, 0x8a07, 0x33c1, 0, 0x9f, 0, 0, 0x2d],
+    [0x2607, 0xf2c8, 0x4b, 0x71, 0, 0, 0, 0x99],
+    [0x2a02, 0x8109, 0xb5c0, 0x1f2, 0, 0, 0, 0x17],
+];
+
+/// What becomes of a new connection from machines that nobody knows to a port: the worst for one of
+/// them. `to` is an address of this host; without one, any is meant.
+#[must_use]
+pub fn strangers(chains: &[Chain], v6: bool, to: Option<IpAddr>, port: u16) -> Fate {
+    let (own, from): (IpAddr, Vec<IpAddr>) = if v6 {
+        let own = [0x2a01, 0x4f8, 0x1c1b, 0x6e2d, 0, 0, 0, 1].into();
+        (own, STRANGERS_6.iter().map(|a| (*a).into()).collect())
+    } else {
+        ([88, 198, 43, 109].into(), STRANGERS_4.iter().map(|a| (*a).into()).collect())
+    };
+    let to = to.unwrap_or(own);
+    worst(
+        from.into_iter().map(|from| fate(chains, "input", &Packet { to, from, port, user: None })),
+    )
+}
+
+/// The worst of several.
+pub(crate) fn worst(fates: impl Iterator<Item = Fate>) -> Fate {
+    fates.fold(Fate::Dropped, |worst, one| match (worst, one) {
+        (Fate::Passes, _) | (_, Fate::Passes) => Fate::Passes,
+        (Fate::Unclear, _) | (_, Fate::Unclear) => Fate::Unclear,
+        _ => Fate::Dropped,
+    })
+}
+
 /// What becomes of a connection from an unknown machine to a listening socket.
 #[must_use]
 pub fn reach(chains: &[Chain], listener: &crate::facts::Listener) -> Fate {
-    // Documentation addresses: no rule of a real host names them.
-    let v4 = Packet {
-        to: [192, 0, 2, 1].into(),
-        from: [198, 51, 100, 7].into(),
-        port: listener.port,
-        user: None,
-    };
-    let v6 = Packet {
-        to: [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
-        from: [0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 7].into(),
-        ..v4
-    };
     let any = listener.address.is_unspecified();
-    let packets: Vec<Packet> = match listener.address {
-        IpAddr::V4(to) => vec![if any { v4 } else { Packet { to: to.into(), ..v4 } }],
+    let to = (!any).then_some(listener.address);
+    let families: &[bool] = match listener.address {
+        IpAddr::V4(_) => &[false],
         // A socket on `::` takes both families unless it was told otherwise.
-        IpAddr::V6(_) if any => vec![v4, v6],
-        IpAddr::V6(to) => vec![Packet { to: to.into(), ..v6 }],
+        IpAddr::V6(_) if any => &[false, true],
+        IpAddr::V6(_) => &[true],
     };
-    let fates: Vec<Fate> = packets.iter().map(|packet| fate(chains, "input", packet)).collect();
-    if fates.contains(&Fate::Passes) {
-        Fate::Passes
-    } else if fates.contains(&Fate::Unclear) {
-        Fate::Unclear
-    } else {
-        Fate::Dropped
-    }
+    worst(families.iter().map(|v6| strangers(chains, *v6, to, listener.port)))
 }
 
 /// `Some(true)` accepted, `Some(false)` dropped, `None` fell off the end. `doubt` is set when a

@@ -453,3 +453,17 @@ fn assert_private(dir: &Path) {
         }
     }
 }
+
+#[test]
+fn a_pipe_in_the_place_of_the_env_file_does_not_hold_it_up() {
+    let lab = Lab::new();
+    lab.write("state/openclaw.json", "{ gateway: { auth: { mode: 'token' } } }\n", 0o600);
+    let pipe = lab.root.join("state/.env");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let plan = lab.command(&["harden", "plan", "--profile", "personal"]);
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(plan.get_program()).args(plan.get_args()).env_clear();
+    command.envs(plan.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = command.output().unwrap();
+    assert_ne!(output.status.code(), Some(124), "it waits for the pipe");
+}

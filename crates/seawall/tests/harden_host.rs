@@ -206,3 +206,48 @@ fn sshd_is_not_touched_when_nobody_could_get_in() {
     assert!(text.contains("no authorized_keys of ada"), "{text}");
     assert!(!lab.root.join("etc/ssh/sshd_config.d").exists());
 }
+
+#[test]
+fn an_sshd_drop_in_without_force_is_undone() {
+    let lab = Lab::new();
+    let root = lab.root.to_string_lossy().into_owned();
+    if !there("sshd") || !there("ssh-keygen") {
+        println!("skipped: needs `sshd` and `ssh-keygen`");
+        return;
+    }
+    lab.write("etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    lab.write("keys/root", "ssh-ed25519 AAAA x\n");
+    lab.write("etc/ssh/sshd_config.d/README", "");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", &format!("{root}/host")])
+        .status();
+    assert!(made.unwrap().success());
+    lab.write(
+        "etc/ssh/sshd_config",
+        &format!(
+            "PasswordAuthentication yes\nPort 2022\nHostKey {root}/host\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nAuthorizedKeysFile {root}/keys/%u\nInclude {root}/etc/ssh/sshd_config.d/*.conf\n"
+        ),
+    );
+    let output = lab.host(&[
+        "sshd",
+        "--apply",
+        "--yes",
+        "--untried",
+        "--root",
+        &root,
+        "--allow-user",
+        "root",
+        "--activate",
+        "true",
+        "--confirm-within",
+        "60",
+    ]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if text.contains("would not get in") {
+        println!("skipped: no login can be tried here: {text}");
+        return;
+    }
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains("still takes passwords") && text.contains("as it was"), "{text}");
+    assert!(!lab.root.join("etc/ssh/sshd_config.d/00-seawall.conf").exists());
+}

@@ -3,7 +3,7 @@
 use crate::facts::Facts;
 use crate::facts::Unknown;
 use crate::finding::Fix;
-use crate::packet::{Fate, Packet, fate};
+use crate::packet::{Fate, strangers};
 use crate::registry::{Audience, Check, Out};
 use seawall_model::finding::{Confidence, Level};
 
@@ -22,13 +22,23 @@ pub(super) static CHECK: Check = Check {
     run,
 };
 
+/// Ports that no rule is likely to name, far from each other.
+const PORTS: [u16; 5] = [7919, 20_011, 33_347, 47_913, 61_007];
+
 fn run(facts: &Facts, out: &mut Out<'_>) {
     let Some(firewall) = out.need(&facts.host.firewall) else { return };
-    // A port that no rule is likely to name, for a machine that nobody knows.
-    let probe = |to: &str, from: &str| Some(Packet { to: to.parse().ok()?, from: from.parse().ok()?, port: 47_913, user: None });
-    for (family, packet) in [("IPv4", probe("192.0.2.1", "198.51.100.7")), ("IPv6", probe("2001:db8::1", "2001:db8:ffff::7"))] {
-        let Some(packet) = packet else { continue };
-        match fate(&firewall.chains, "input", &packet) {
+    for (family, v6) in [("IPv4", false), ("IPv6", true)] {
+        let fates = PORTS.map(|port| strangers(&firewall.chains, v6, None, port));
+        let count = |which: Fate| fates.iter().filter(|fate| **fate == which).count();
+        // One of them may lie in a range that somebody opened.
+        let all = if count(Fate::Passes) > 1 {
+            Fate::Passes
+        } else if count(Fate::Unclear) > 0 {
+            Fate::Unclear
+        } else {
+            Fate::Dropped
+        };
+        match all {
             Fate::Dropped => {}
             Fate::Passes => {
                 out.hit(format!("packet filter, {family}"), format!("lets any connection in; rules come from: {}", if firewall.managers.is_empty() { "nobody".into() } else { firewall.managers.join(", ") }))
@@ -59,4 +69,17 @@ mod tests {
         assert_eq!(check(&CHECK, &facts), vec![]);
     }
 
+    #[test]
+    fn a_list_of_bogons_or_one_port_is_no_firewall() {
+        use crate::packet::{Action, Chain, Condition, Rule};
+        let mut facts = given::config(json!({}));
+        let nets = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"];
+        let nets = nets.iter().map(|net| net.parse().unwrap()).collect();
+        for condition in [Condition::From(nets), Condition::Port(vec![(47_913, 47_913)])] {
+            let rules = vec![Rule { conditions: vec![condition], action: Action::Drop }];
+            let open = Chain { table: "inet f".into(), hook: Some("input".into()), rules, ..Chain::default() };
+            facts.host.firewall = crate::Fact::Known(crate::facts::Firewall { chains: vec![open], managers: vec![] });
+            assert_eq!(check(&CHECK, &facts).len(), 2);
+        }
+    }
 }

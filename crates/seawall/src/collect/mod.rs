@@ -46,7 +46,7 @@ pub(crate) fn collect_named(deployment: &Deployment, wanted: &Wanted<'_>) -> Fac
         let containers = scope.spawn(|| containers::containers(state_dir));
         let sshd = scope.spawn(services::sshd_settings);
         let network = scope.spawn(|| sockets::listeners(&processes::Holders::collect()));
-        let seen = processes::seen(state_dir, home);
+        let seen = processes::seen(state_dir, home, openclaw::port(deployment));
         let (config, broken) = openclaw::config(deployment, &seen.env);
         let workspaces = files::workspaces(config.known(), state_dir, home);
         let content = scope.spawn({

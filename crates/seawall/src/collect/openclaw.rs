@@ -48,6 +48,15 @@ pub(super) fn config(
     (Fact::Known(Config { value: loaded.value, files: loaded.files, env }), None)
 }
 
+/// The port that the configuration gives the gateway.
+pub(super) fn port(deployment: &Deployment) -> u16 {
+    load(&deployment.config_path, &deployment.include_roots)
+        .ok()
+        .and_then(|loaded| loaded.value.pointer("/gateway/port")?.as_u64())
+        .and_then(|port| u16::try_from(port).ok())
+        .unwrap_or(18789)
+}
+
 /// `NAME=value` lines, with optional `export` and quotes.
 pub(crate) fn dot_env(path: &Path) -> BTreeMap<String, String> {
     use std::io::Read;

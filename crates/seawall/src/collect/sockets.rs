@@ -20,6 +20,22 @@ pub(super) fn listeners(holders: &Holders) -> Fact<Vec<Listener>> {
     Fact::Known(out)
 }
 
+/// The inodes of the sockets that listen on a port.
+pub(super) fn inodes(port: u16) -> Vec<u64> {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .flat_map(|text| text.lines().filter_map(|line| inode(line, port)).collect::<Vec<_>>())
+        .collect()
+}
+
+fn inode(line: &str, port: u16) -> Option<u64> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let local = words.get(1)?.rsplit_once(':')?.1;
+    let listens = *words.get(3)? == "0A" && u16::from_str_radix(local, 16).ok()? == port;
+    if listens { words.get(9)?.parse().ok() } else { None }
+}
+
 fn parse(text: &str, holders: &Holders) -> Vec<Listener> {
     text.lines()
         .skip(1)

@@ -335,8 +335,9 @@ fn token(config: &Value, target: &Target) -> Option<Change> {
     let asks = auth.get("mode").and_then(Value::as_str) == Some("token");
     let name = "OPENCLAW_GATEWAY_TOKEN";
     let elsewhere = std::env::var_os(name).is_some_and(|value| !value.is_empty())
-        || std::fs::read_to_string(target.deployment.state_dir.join(".env"))
-            .is_ok_and(|text| text.lines().any(|line| line.trim_start().starts_with(name)));
+        // The file is the gateway's, and may be anything.
+        || crate::collect::openclaw::dot_env(&target.deployment.state_dir.join(".env"))
+            .contains_key(name);
     if !asks || auth.get("token").is_some() || elsewhere {
         return None;
     }

@@ -195,6 +195,69 @@ pub(crate) fn sshd(dir: &Path, text: &str, root: &Path) -> Result<PathBuf, Strin
     write("sshd_config", &format!("Include {}\n{old}", drop_in.display()))
 }
 
+/// Asks sshd about the configuration that is in force now: what stands before the drop-in wins over
+/// it. `Ok` names who may still use a password because of a `Match` block.
+pub(crate) fn sshd_in_force(root: &Path) -> Result<Vec<String>, String> {
+    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let folder = root.join("etc/ssh");
+    let mut main = folder.join("sshd_config");
+    let mut texts = vec![fs::read_to_string(&main).map_err(|e| e.to_string())?];
+    for entry in fs::read_dir(folder.join("sshd_config.d")).into_iter().flatten().flatten() {
+        texts.extend(fs::read_to_string(entry.path()));
+    }
+    if root != Path::new("/") {
+        // Its own folder is meant, not the one of this host.
+        let own = format!("{}/", folder.display());
+        let text: Vec<String> =
+            texts
+                .first()
+                .into_iter()
+                .flat_map(|text| text.lines())
+                .map(|line| {
+                    if line.contains(&own) { line.into() } else { line.replace("/etc/ssh/", &own) }
+                })
+                .collect();
+        main = dir.path().join("sshd_config");
+        fs::write(&main, text.join("\n") + "\n").map_err(|e| e.to_string())?;
+    }
+    let main = main.to_string_lossy().into_owned();
+    let ask = |user: &str| {
+        let case = SSHD_CASE.replace("user=root", &format!("user={user}"));
+        tool("sshd", &["-T", "-C", &case, "-f", &main])
+            .unwrap_or_else(|()| Err("sshd is not there".into()))
+            .map(|said| said.lines().any(|line| line.trim() == "passwordauthentication yes"))
+    };
+    if ask("root")? {
+        return Err("sshd still takes passwords: something that stands before the drop-in says so (`sshd -T`, `grep -ri passwordauthentication /etc/ssh`)".into());
+    }
+    let mut open: Vec<String> = Vec::new();
+    for line in texts.iter().flat_map(|text| text.lines()) {
+        let words: Vec<&str> =
+            line.split([' ', '\t', '=']).filter(|word| !word.is_empty()).collect();
+        if words.first().is_none_or(|word| !word.eq_ignore_ascii_case("match")) {
+            continue;
+        }
+        let users = words
+            .iter()
+            .position(|word| word.eq_ignore_ascii_case("user"))
+            .and_then(|at| words.get(at + 1));
+        for user in users.into_iter().flat_map(|names| names.split(',')) {
+            let name = user.trim_matches('"').replace(['*', '?'], "x");
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            if !name.starts_with('-') && name.chars().all(plain) && ask(&name)? {
+                open.push(format!("{user} (`{}`)", line.trim()));
+            }
+        }
+        // Whom another criterion means cannot be asked for one by one.
+        if users.is_none() && !words.iter().any(|word| word.eq_ignore_ascii_case("all")) {
+            open.push(format!("perhaps others (`{}` was not tried)", line.trim()));
+        }
+    }
+    open.sort();
+    open.dedup();
+    Ok(open)
+}
+
 /// Some tools refuse, or warn about, files that others can read.
 fn private(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
@@ -243,4 +306,52 @@ pub(super) fn tool(name: &str, arguments: &[&str]) -> Result<Result<String, Stri
     }
     let said: String = said.chars().take(800).collect();
     Ok(Err(format!("`{name}` refuses it: {said}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::print_stdout, reason = "a test says what it skips")]
+    fn sshd_is_asked_about_what_is_in_force() {
+        let (Some(_), Some(keygen)) = (program("sshd"), program("ssh-keygen")) else {
+            println!("skipped: `sshd` or `ssh-keygen` is not installed");
+            return;
+        };
+        if rustix::process::geteuid().is_root() {
+            let _ = fs::create_dir_all("/run/sshd");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("etc/ssh/sshd_config.d");
+        fs::create_dir_all(&folder).unwrap();
+        let key = dir.path().join("key");
+        let made = Command::new(keygen)
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&key)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let ask = |text: &str| {
+            let text = format!("HostKey {}\n{text}", key.display());
+            fs::write(dir.path().join("etc/ssh/sshd_config"), text).unwrap();
+            sshd_in_force(dir.path())
+        };
+        let drop_in = folder.join("00-seawall.conf");
+        fs::write(&drop_in, "PasswordAuthentication no\n").unwrap();
+        let include = "Include /etc/ssh/sshd_config.d/*.conf\n";
+        assert_eq!(ask(include), Ok(vec![]));
+        assert_eq!(ask(&format!("{include}PasswordAuthentication yes\n")), Ok(vec![]));
+        // Each of these wins over the drop-in.
+        let late = ask(&format!("PasswordAuthentication yes\n{include}"));
+        assert!(late.unwrap_err().contains("still takes passwords"));
+        assert!(ask(&format!("Match User ada\n{include}")).is_err());
+        let earlier = folder.join("00-cloud.conf");
+        fs::write(&earlier, "PasswordAuthentication yes\n").unwrap();
+        assert!(ask(include).is_err());
+        fs::remove_file(&earlier).unwrap();
+        // Somebody's exception is told.
+        let bob = ask(&format!("{include}Match User bob\n  PasswordAuthentication yes\n"));
+        assert_eq!(bob, Ok(vec!["bob (`Match User bob`)".to_owned()]));
+    }
 }

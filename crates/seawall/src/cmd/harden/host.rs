@@ -279,7 +279,16 @@ fn put(
     if let Some(by) = by {
         watcher(base.dir(), by).map_err(|why| format!("nothing was changed: {why}"))?;
     }
-    let journal = run::apply(base.dir(), run, &blobs, by, &|| Ok(())).map_err(|e| e.to_string())?;
+    let check = || match options.piece {
+        Name::Sshd => tools::sshd_in_force(&options.root).map(|_| ()),
+        _ => Ok(()),
+    };
+    let journal = run::apply(base.dir(), run, &blobs, by, &check).map_err(|e| e.to_string())?;
+    if let Name::Sshd = options.piece {
+        for who in tools::sshd_in_force(&options.root).unwrap_or_default() {
+            super::super::note(&format!("passwords are still taken from {who}"));
+        }
+    }
     let id = journal.id();
     if args.json {
         let paths: Vec<&PathBuf> = place.files.iter().map(|file| &file.path).collect();
