@@ -2,6 +2,7 @@
 
 use crate::daemon;
 use crate::home::Home;
+use crate::settings::Settings;
 use seawall_sandbox::Own;
 use seawall_sandbox::spec::{Access, Mount};
 use std::os::fd::AsFd;
@@ -46,8 +47,15 @@ const READS_WITHOUT_VIEW: [&str; 8] = [
     "/run/NetworkManager",
 ];
 
+/// Files with roots of TLS that the settings name. The settings are the operator's.
+fn roots(home: &Home) -> Result<Vec<PathBuf>, String> {
+    let settings = Settings::load(&home.settings())?;
+    let named = |part: &str| Some(settings.egress.get(part)?.get("roots")?.as_str()?.to_owned());
+    Ok(["interception", "dns"].into_iter().filter_map(named).map(PathBuf::from).collect())
+}
+
 /// All that the guard sees.
-fn view(home: &Home) -> Result<Vec<Mount>, String> {
+fn view(home: &Home, roots: &[PathBuf]) -> Result<Vec<Mount>, String> {
     let bind = |path: &Path, access| {
         let path = path
             .to_str()
@@ -68,6 +76,17 @@ fn view(home: &Home) -> Result<Vec<Mount>, String> {
     mounts.push(bind(home.dir(), Access::Ro)?);
     mounts.push(bind(&home.guard(), Access::Rw)?);
     mounts.push(bind(&home.trust(), Access::Rw)?);
+    for path in roots {
+        // One that is not there is told by what reads it, with the line that names it.
+        let Ok(found) = path.canonicalize() else { continue };
+        let seen = READS.iter().any(|read| path.starts_with(read)) || path.starts_with(home.dir());
+        if let (false, Mount::Bind { from, access, exec, own, optional, .. }) =
+            (seen, bind(&found, Access::Ro)?)
+        {
+            let to = path.display().to_string();
+            mounts.push(Mount::Bind { from, to, access, exec, own, optional });
+        }
+    }
     for name in crate::up::resolver::FILES {
         let target = home.resolver().join(name).display().to_string();
         mounts.push(Mount::Symlink { to: format!("/etc/{name}"), target });
@@ -98,13 +117,18 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Ok(home) => Home::at(home),
         Err(e) => return super::fail(&format!("cannot use `{}`: {e}", args.home.display())),
     };
-    let view = match view(&home) {
+    let roots = match roots(&home) {
+        Ok(roots) => roots,
+        Err(e) => return super::fail(&e),
+    };
+    let view = match view(&home, &roots) {
         Ok(view) => view,
         Err(e) => return super::fail(&e),
     };
     let (own, trust) = (home.guard(), home.trust());
     let mut read: Vec<&Path> = READS_WITHOUT_VIEW.iter().map(Path::new).collect();
     read.push(home.dir());
+    read.extend(roots.iter().map(PathBuf::as_path));
     let keep = Own { write: &[&own, &trust], view: &view, read: &read };
     // Everything that others wrote is read after this. There is one thread yet.
     let missing = match seawall_sandbox::restrict(&keep) {
