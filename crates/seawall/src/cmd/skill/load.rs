@@ -280,35 +280,72 @@ impl Folder {
     }
 }
 
+/// How deep skills lie in folders of folders: OpenClaw looks six levels down.
+const MAX_LEVELS: usize = 7;
+
+/// Most folders that skills are looked for in.
+const MAX_LOOKED: usize = 20_000;
+
 /// The skills in a folder: itself when it holds a `SKILL.md`, otherwise each folder in it that
-/// does, two levels deep.
+/// does, as deep as OpenClaw looks. A plugin is one, with the skills in it. A folder that could not be looked into, or is beyond the limit,
+/// is given back itself, so that nothing is left out in silence.
 pub(crate) fn skills_in(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let is_skill = |p: &Path| p.join("SKILL.md").is_file() || p.join("skill.md").is_file();
     if path.is_file() || is_skill(path) {
         return Ok(vec![path.to_owned()]);
     }
-    let list = |dir: &Path| -> Result<Vec<PathBuf>, LoadError> {
-        let entries = fs::read_dir(dir).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => LoadError::Missing(dir.to_owned()),
-            _ => LoadError::Io { path: dir.to_owned(), source },
-        })?;
-        let mut out: Vec<PathBuf> = entries
-            .take(10_000)
-            .filter_map(Result::ok)
-            .map(|e| e.path())
-            .filter(|p| p.is_dir())
-            .collect();
-        out.sort();
-        Ok(out)
-    };
     let mut out = Vec::new();
-    for dir in list(path)? {
-        if is_skill(&dir) {
+    let mut looked = 0;
+    let mut open = vec![(path.to_owned(), 0)];
+    while let Some((dir, level)) = open.pop() {
+        if looked >= MAX_LOOKED {
             out.push(dir);
-        } else if let Ok(inner) = list(&dir) {
-            out.extend(inner.into_iter().filter(|p| is_skill(p)));
+            continue;
+        }
+        let inner = match folders(&dir) {
+            Ok(inner) => inner,
+            Err(error) if level == 0 => return Err(error),
+            Err(_) => {
+                out.push(dir);
+                continue;
+            }
+        };
+        for folder in inner {
+            looked += 1;
+            let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
+            if is_skill(&folder) || is_plugin(&folder) {
+                out.push(folder);
+            } else if level + 1 < MAX_LEVELS
+                && !name.is_some_and(|n| n.starts_with('.') || n == "node_modules")
+            {
+                open.push((folder, level + 1));
+            }
         }
     }
+    out.sort();
     // A folder without any skill is looked at as a whole: a plugin, a bundle.
     Ok(if out.is_empty() { vec![path.to_owned()] } else { out })
+}
+
+fn is_skill(path: &Path) -> bool {
+    path.join("SKILL.md").is_file() || path.join("skill.md").is_file()
+}
+
+fn is_plugin(path: &Path) -> bool {
+    ["openclaw.plugin.json", "package.json"].iter().any(|name| path.join(name).is_file())
+}
+
+/// The folders in a folder, links that lead to folders among them.
+fn folders(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let say = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => LoadError::Missing(dir.to_owned()),
+        _ => LoadError::Io { path: dir.to_owned(), source },
+    };
+    let mut out = Vec::new();
+    for entry in fs::read_dir(dir).map_err(say)? {
+        let path = entry.map_err(say)?.path();
+        if path.is_dir() {
+            out.push(path);
+        }
+    }
+    Ok(out)
 }
