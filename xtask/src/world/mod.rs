@@ -126,7 +126,8 @@ pub(crate) fn furnish(disk: &Path, keep: &[PathBuf]) -> Result<(), String> {
     let etc = disk.join("etc");
     make(&etc)?;
     let mut hosts = String::from("127.0.0.1 localhost\n");
-    for (name, address) in HOSTS {
+    // One name is left to the resolver, as nearly all are.
+    for (name, address) in HOSTS.iter().filter(|(_, address)| *address != SITE) {
         hosts.push_str(&format!("{address} {name}\n"));
     }
     for (file, text) in [("hosts", hosts), ("resolv.conf", "nameserver 127.0.0.1\n".to_owned())] {
