@@ -459,7 +459,8 @@ unshare -n sleep 30 & other=$!
 python3 ROOT/backend.py & a=$!
 python3 ROOT/other.py & b=$!
 trap 'kill $other $a $b' EXIT
-until ip link add seawall0 type veth peer name peer0 netns $other 2>/dev/null; do sleep 0.05; done
+until [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done
+ip link add seawall0 type veth peer name peer0 netns $other
 ip addr add 10.86.0.1/24 dev seawall0; ip link set seawall0 up
 AWAY="nsenter -n -t $other"
 $AWAY ip link set lo up; $AWAY ip addr add 10.86.0.2/24 dev peer0; $AWAY ip link set peer0 up
