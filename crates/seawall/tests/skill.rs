@@ -383,3 +383,45 @@ fn a_difference_is_shown_between_the_right_files() {
         "{said}"
     );
 }
+
+/// An approval is for bytes that somebody or something has seen, or that are at least in its hash.
+#[test]
+fn an_approval_covers_what_it_was_given_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("lock.json");
+    let approve = |skill: &Path| {
+        let arguments = ["approve", "--despite-block", "--reason", "weights", "--lock"];
+        seawall().args(arguments).arg(&lock).arg(skill).output().unwrap()
+    };
+    let verify = |skill: &Path| {
+        code(&seawall().args(["verify", "--lock"]).arg(&lock).arg(skill).output().unwrap())
+    };
+    let model = make(dir.path(), "model", GOOD);
+    std::fs::write(model.join("w.bin"), vec![0u8; 9 << 20]).unwrap();
+    assert_eq!(code(&approve(&model)), 0);
+    assert_eq!(verify(&model), 0);
+    let mut other = b"#!/bin/sh\n".to_vec();
+    other.resize(9 << 20, b' ');
+    std::fs::write(model.join("w.bin"), other).unwrap();
+    assert_eq!(verify(&model), 1);
+
+    let linked = make(dir.path(), "linked", GOOD);
+    std::os::unix::fs::symlink("../outside", linked.join("lnk")).unwrap();
+    let output = approve(&linked);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(code(&output) != 0 && said.contains("`lnk` of `linked`"), "{said}");
+}
+
+/// A no is about the skill.
+#[test]
+fn a_denied_skill_does_not_come_back_under_another_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("lock.json");
+    let skill = make(dir.path(), "notes", GOOD);
+    let deny = seawall().args(["deny", "--lock"]).arg(&lock).arg(&skill).output().unwrap();
+    assert_eq!(code(&deny), 0);
+    for name in ["notes", "notes2", "NOTES", "@x/notes"] {
+        let answer = ask(&lock, &[], &request(&skill, name, "install"));
+        assert_eq!(answer["decision"], "block", "{name}: {answer}");
+    }
+}

@@ -399,6 +399,14 @@ fn decide(args: &DecideArgs, status: Status) -> Outcome {
         )
         .into());
     }
+    if let (Status::Approved, Some(unbound)) = (status, folder.unbound()) {
+        return Err(format!(
+            "`{unbound}` of `{name}` cannot be part of an approval: it is not read and could change \
+             unseen (a link that leads out of the skill, a special file, or more than is looked at). \
+             Take it out, or put a plain file in its place"
+        )
+        .into());
+    }
     lock::keep(&path, &folder)?;
     let tree = folder.tree_hash();
     lock.skills.insert(name.clone(), entry(&folder, &report, status, Some(args)));
@@ -574,8 +582,8 @@ fn lock_all(args: &FoldersArgs) -> Outcome {
             code = 1;
             continue;
         };
-        let denied = lock.skills.get(&folder.name).is_some_and(|e| e.status == Status::Denied);
-        if report.verdict == Verdict::Allow && done && !denied {
+        let denied = lock.standing(&folder.name, &folder) == lock::Standing::Denied;
+        if report.verdict == Verdict::Allow && done && !denied && folder.unbound().is_none() {
             lock::keep(&path, &folder)?;
             lock.skills
                 .insert(folder.name.clone(), entry(&folder, &report, Status::Approved, None));

@@ -96,6 +96,9 @@ struct Spent {
     objects: Vec<(PathBuf, PathBuf, u64)>,
 }
 
+/// Largest file that is hashed though it is not read: some seconds of work.
+const MAX_HASHED: u64 = 1 << 30;
+
 /// Most bytes of Git's object store that are hashed.
 const MAX_STORED: u64 = 256 << 20;
 
@@ -211,10 +214,10 @@ fn in_store(relative: &Path) -> bool {
 fn linked(out: &mut Folder, path: &Path, relative: &Path, depth: usize, spent: &mut Spent) {
     let shown = relative.to_string_lossy().into_owned();
     let target = fs::canonicalize(path).ok().filter(|target| target.starts_with(&out.root));
-    let (Some(target), Ok(says)) = (target, fs::read_link(path)) else {
-        return out.unread.push((shown, Unread::LinkOut));
-    };
-    out.links.push((shown.clone(), says.to_string_lossy().into_owned()));
+    if let Ok(says) = fs::read_link(path) {
+        out.links.push((shown.clone(), says.to_string_lossy().into_owned()));
+    }
+    let Some(target) = target else { return out.unread.push((shown, Unread::LinkOut)) };
     match fs::metadata(&target) {
         Ok(meta) if meta.is_file() => take(out, &target, relative, meta.len(), &mut spent.bytes),
         Ok(meta) if meta.is_dir() && !spent.linked => {
@@ -228,9 +231,31 @@ fn linked(out: &mut Folder, path: &Path, relative: &Path, depth: usize, spent: &
     }
 }
 
+/// The hash of a file that is too large to be read, if it is not beyond all measure.
+fn hashed(path: &Path) -> Option<String> {
+    let mut file = fs::File::open(path).ok()?.take(MAX_HASHED + 1);
+    let (mut hash, mut size) = (Sha256::new(), 0u64);
+    let mut buffer = vec![0u8; 64 * 1024];
+    loop {
+        let read = file.read(&mut buffer).ok()?;
+        size = size.saturating_add(read as u64);
+        if read == 0 {
+            return Some(hex::encode(hash.finalize()));
+        }
+        if size > MAX_HASHED {
+            return None;
+        }
+        hash.update(buffer.get(..read)?);
+    }
+}
+
 fn take(out: &mut Folder, path: &Path, relative: &Path, size: u64, total: &mut u64) {
     let shown = relative.to_string_lossy().into_owned();
     if size > MAX_FILE || total.saturating_add(size) > MAX_TOTAL {
+        // A model, say: not looked at, but an approval is for these bytes.
+        if let Some(digest) = hashed(path) {
+            out.stored.push((shown.clone(), digest));
+        }
         return out.unread.push((shown, Unread::TooLarge));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
@@ -253,6 +278,16 @@ impl Folder {
     /// SHA-256 of each file.
     pub(crate) fn digests(&self) -> BTreeMap<String, String> {
         self.files.iter().map(|f| (f.path.clone(), hex::encode(Sha256::digest(&f.bytes)))).collect()
+    }
+
+    /// The first of what no approval can be for: it was not read and its bytes are in no hash, as of
+    /// what lies behind a link that leads out.
+    pub(crate) fn unbound(&self) -> Option<&str> {
+        let hashed = |path: &str| self.stored.iter().any(|(stored, _)| stored == path);
+        self.unread
+            .iter()
+            .find(|(path, why)| *why != Unread::TooLarge || !hashed(path))
+            .map(|(path, _)| path.as_str())
     }
 
     /// One hash over names, modes and contents. Anything that was not read is part of it, so that

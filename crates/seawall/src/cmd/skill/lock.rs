@@ -159,13 +159,23 @@ impl Lock {
 
     /// How `folder` stands to the lock.
     pub(crate) fn standing(&self, name: &str, folder: &Folder) -> Standing {
+        let tree = folder.tree_hash();
+        // A no is about the skill, under whatever name it comes.
+        let denied = self.skills.iter().any(|(known, entry)| {
+            entry.status == Status::Denied && (entry.tree == tree || plain(known) == plain(name))
+        });
         match self.skills.get(name) {
+            _ if denied => Standing::Denied,
             None => Standing::Unknown,
-            Some(entry) if entry.status == Status::Denied => Standing::Denied,
-            Some(entry) if entry.tree == folder.tree_hash() => Standing::Approved,
+            Some(entry) if entry.tree == tree && folder.unbound().is_none() => Standing::Approved,
             Some(_) => Standing::Changed,
         }
     }
+}
+
+/// A name without the scope of a package and without case.
+fn plain(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or(name).to_lowercase()
 }
 
 /// How a skill on disk stands to the lock.
