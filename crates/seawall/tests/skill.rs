@@ -425,3 +425,16 @@ fn a_denied_skill_does_not_come_back_under_another_name() {
         assert_eq!(answer["decision"], "block", "{name}: {answer}");
     }
 }
+
+/// A terminal obeys escape sequences, also those in names.
+#[test]
+fn names_are_shown_and_not_obeyed() {
+    let dir = tempfile::tempdir().unwrap();
+    let skill = make(dir.path(), "ansi", GOOD);
+    std::fs::write(skill.join("scripts/z\u{1b}[2K\u{1b}[1A\u{202e}allow.sh"), BAD).unwrap();
+    for words in [&["scan"][..], &["scan", "--verbose"]] {
+        let output = seawall().args(words).arg(&skill).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!said.contains(['\u{1b}', '\u{202e}']) && said.contains("u{1b}"), "{said}");
+    }
+}

@@ -65,7 +65,7 @@ pub(crate) fn load(path: &Path) -> Result<Folder, LoadError> {
     }
     let root =
         fs::canonicalize(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
-    let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = root.file_name().map(|n| shown_as(Path::new(n))).unwrap_or_default();
     let mut out = Folder { name, root: root.clone(), ..Folder::default() };
     let mut spent = Spent::default();
     if meta.is_file() {
@@ -118,7 +118,7 @@ fn objects(out: &mut Folder, spent: &mut Spent) {
     for (path, relative, size) in objects {
         hashed = hashed.saturating_add(size);
         match (!used && hashed <= MAX_STORED).then(|| stored(&path, &relative)).flatten() {
-            Some(digest) => out.stored.push((relative.to_string_lossy().into_owned(), digest)),
+            Some(digest) => out.stored.push((shown_as(&relative), digest)),
             None => take(out, &path, &relative, size, &mut spent.bytes),
         }
     }
@@ -166,7 +166,7 @@ fn stored(path: &Path, relative: &Path) -> Option<String> {
 }
 
 fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, spent: &mut Spent) {
-    let shown = inside.to_string_lossy().into_owned();
+    let shown = shown_as(inside);
     if depth > MAX_DEPTH {
         return out.unread.push((shown, Unread::TooDeep));
     }
@@ -186,7 +186,7 @@ fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, spent: &mut S
         let path = entry.path();
         let relative = inside.join(entry.file_name());
         let Ok(meta) = fs::symlink_metadata(&path) else {
-            out.unread.push((relative.to_string_lossy().into_owned(), Unread::Unreadable));
+            out.unread.push((shown_as(&relative), Unread::Unreadable));
             continue;
         };
         let kind = meta.file_type();
@@ -199,7 +199,7 @@ fn walk(out: &mut Folder, dir: &Path, inside: &Path, depth: usize, spent: &mut S
         } else if kind.is_file() {
             take(out, &path, &relative, meta.len(), &mut spent.bytes);
         } else {
-            out.unread.push((relative.to_string_lossy().into_owned(), Unread::Special));
+            out.unread.push((shown_as(&relative), Unread::Special));
         }
     }
 }
@@ -212,7 +212,7 @@ fn in_store(relative: &Path) -> bool {
 /// A link inside the skill: what it leads to is read once more, under the name that people and
 /// programs use. One that leads out is refused.
 fn linked(out: &mut Folder, path: &Path, relative: &Path, depth: usize, spent: &mut Spent) {
-    let shown = relative.to_string_lossy().into_owned();
+    let shown = shown_as(relative);
     let target = fs::canonicalize(path).ok().filter(|target| target.starts_with(&out.root));
     if let Ok(says) = fs::read_link(path) {
         out.links.push((shown.clone(), says.to_string_lossy().into_owned()));
@@ -229,6 +229,21 @@ fn linked(out: &mut Folder, path: &Path, relative: &Path, depth: usize, spent: &
         Ok(_) => out.unread.push((shown, Unread::Special)),
         Err(_) => out.unread.push((shown, Unread::Unreadable)),
     }
+}
+
+/// A name as people see it, and as it counts: what a terminal would obey or not show is written out.
+fn shown_as(path: &Path) -> String {
+    let mut out = String::new();
+    for c in path.to_string_lossy().chars() {
+        let hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+        if c.is_control() || hidden {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The hash of a file that is too large to be read, if it is not beyond all measure.
@@ -250,7 +265,7 @@ fn hashed(path: &Path) -> Option<String> {
 }
 
 fn take(out: &mut Folder, path: &Path, relative: &Path, size: u64, total: &mut u64) {
-    let shown = relative.to_string_lossy().into_owned();
+    let shown = shown_as(relative);
     if size > MAX_FILE || total.saturating_add(size) > MAX_TOTAL {
         // A model, say: not looked at, but an approval is for these bytes.
         if let Some(digest) = hashed(path) {
