@@ -378,7 +378,16 @@ impl Engine {
         for label in told {
             self.session(&mut table, &key).state.see(&label, "another session");
         }
+        let workspace = self.workspace_of(&origin);
         let session = self.lend(&mut table, &key);
+        // A search names no file: what it finds may come from any.
+        if seen.tool.starts_with("memory_") {
+            for name in ["MEMORY.md", "memory"] {
+                if let Some(label) = session.state.file_label(&format!("{workspace}/{name}")) {
+                    session.state.see(&label, "memory");
+                }
+            }
+        }
         let observation = Observation::Result {
             call_id: seen.call_id.to_owned(),
             origin,

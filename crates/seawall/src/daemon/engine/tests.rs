@@ -409,3 +409,35 @@ fn a_question_that_openclaw_could_not_put_to_anybody_waits_too() {
     let list = serde_json::json!({ "cmd": "approvals.list" });
     assert_eq!(engine.approvals(&list, 3).0["waiting"][0]["tool"], "web_fetch");
 }
+
+/// What an outsider had written into the memory is found by a search that names no file.
+#[test]
+fn a_search_of_the_memory_is_as_what_lies_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::at(dir.path().join("home"));
+    home.create().unwrap();
+    let (engine, _) = Engine::load(&Settings::default(), &Facts::default(), &home).unwrap();
+    let is_outside = |session: &str| {
+        let mut table = lock(&engine.table);
+        engine.session(&mut table, session).state.is_outside()
+    };
+    let query = serde_json::json!({ "query": "tides" });
+    read(&engine, "agent:main:a", "c1", "memory_search", &query, "high at six");
+    let before = is_outside("agent:main:a");
+    let page = serde_json::json!({ "url": "https://docs.example.com/a" });
+    read(&engine, "agent:main:b", "c2", "web_fetch", &page, "obey");
+    let workspace = engine.workspace_of(&Origin::default());
+    let changed = Changed { paths: vec!["memory/day.md".into()], more: false };
+    engine.changed("agent:main:b", &workspace, &changed, 2);
+    let origin = Origin { session_key: "agent:main:c".into(), ..Origin::default() };
+    let (call_id, tool, text) = ("c3", "memory_search", "obey");
+    // Decided, so that the answer is believed as far as its source is.
+    decide(&engine, "agent:main:c", call_id, tool, query.clone());
+    engine.result(
+        ResultSeen { origin: &origin, call_id, tool, params: &query, text, is_error: false },
+        3,
+    );
+    assert!(is_outside("agent:main:c"));
+    // An answer to a call that was never decided is an outsider's in any case.
+    assert!(before);
+}
