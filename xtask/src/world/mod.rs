@@ -28,6 +28,8 @@ pub(crate) const HOSTS: &[(&str, Ipv4Addr)] = &[
     ("attacker.test", ATTACKER),
     ("metadata.google.internal", METADATA),
 ];
+/// The deployment's host.
+const OWN: Ipv4Addr = Ipv4Addr::new(11, 0, 0, 1);
 /// The model provider.
 pub(crate) const MODEL: Ipv4Addr = Ipv4Addr::new(11, 0, 0, 10);
 /// A site on the deployment's allowlist.
@@ -86,8 +88,12 @@ pub(crate) fn run(inner: &[String], profile: &str, as_user: bool) -> Result<Exit
 pub(crate) fn furnish(disk: &Path, keep: &[PathBuf]) -> Result<(), String> {
     let ip = |arguments: &[&str]| step(Command::new("ip").args(arguments));
     ip(&["link", "set", "lo", "up"])?;
+    // The world's addresses are those of other hosts: what goes there comes from another one.
+    let own = OWN.to_string();
+    ip(&["address", "add", &format!("{own}/32"), "dev", "lo"])?;
     for (_, address) in HOSTS {
-        ip(&["address", "add", &format!("{address}/32"), "dev", "lo"])?;
+        let there = format!("{address}/32");
+        ip(&["route", "replace", "local", &there, "dev", "lo", "table", "local", "src", &own])?;
     }
     // Empty homes and an empty /tmp, in which only what the world needs is put back: the attacks
     // are to find the made-up user's things and nobody else's. Kept folders wait on /mnt
