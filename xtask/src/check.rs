@@ -46,6 +46,7 @@ const STEPS: &[(&str, Step)] = &[
     ("plugin-gateway", plugin_gateway),
     ("harden-gateway", harden_gateway),
     ("egress-gateway", egress_gateway),
+    ("skill-gateway", skill_gateway),
     ("tour-bare", tour_bare),
     ("tour-seawall", tour_seawall),
     ("crash-storm", crash_storm),
@@ -165,6 +166,13 @@ fn harden_gateway(_: &Args) -> Result<Count, String> {
 fn egress_gateway(_: &Args) -> Result<Count, String> {
     let mut command = cargo(&["test", "--locked", "--workspace"]);
     command.args(["--test", "egress_serve", "--", "--ignored"]);
+    counted(&mut command, rust_line)
+}
+
+/// Skills under `seawall up` with the real gateway.
+fn skill_gateway(_: &Args) -> Result<Count, String> {
+    let mut command = cargo(&["test", "--locked", "--workspace"]);
+    command.args(["--test", "skill_gateway", "--", "--ignored"]);
     counted(&mut command, rust_line)
 }
 

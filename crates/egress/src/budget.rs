@@ -353,6 +353,7 @@ mod tests {
             session: Some(session.into()),
             channel: None,
             run: Some(run.into()),
+            only: None,
         }
     }
 

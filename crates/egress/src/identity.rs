@@ -4,6 +4,7 @@
 //! socket on which the connection arrived, or to a secret that the client showed.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Which part of the system a connection comes from.
@@ -38,6 +39,10 @@ pub struct Identity {
     /// Id of one tool run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// The hosts that it reaches at most, in lower case: a rule that lets another one pass does not
+    /// count. None: the rules alone count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<BTreeSet<String>>,
 }
 
 impl Identity {
@@ -131,6 +136,28 @@ mod tests {
             ("[a]", "a", false),
         ] {
             assert_eq!(Glob(pattern.into()).matches(text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_reaches_no_further_than_what_a_run_is_held_to() {
+        let policy = crate::EgressPolicy::from_toml(
+            "[[rules]]\nname = \"all\"\nhosts = [\"a.example\", \"b.example\"]\n",
+        );
+        let policy = policy.unwrap().compile().unwrap();
+        let run = Identity { zone: Zone::Run, ..Identity::default() };
+        let held = Identity { only: Some(BTreeSet::from(["a.example".to_owned()])), ..run.clone() };
+        let passes = |identity: &Identity, url: &str| {
+            policy.judge_url(identity, &crate::explain::Asked::parse(url, "GET").unwrap()).is_ok()
+        };
+        for (url, free, narrow) in [
+            ("https://a.example/", true, true),
+            ("https://A.example./", true, true),
+            ("https://b.example/", true, false),
+            ("https://c.example/", false, false),
+            ("https://x.a.example/", false, false),
+        ] {
+            assert_eq!((passes(&run, url), passes(&held, url)), (free, narrow), "{url}");
         }
     }
 

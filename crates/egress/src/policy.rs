@@ -361,6 +361,19 @@ impl Compiled {
                 format!("`{name}` is a cloud metadata service, which no setting allows"),
             ));
         }
+        if let Some(only) = &identity.only {
+            let host = match &target.host {
+                Host::Name(name) => name.as_str().to_owned(),
+                Host::Address(address) => address.to_string(),
+            };
+            if !only.contains(&host) {
+                let why =
+                    format!("`{target}` is not what the skill in this run was approved to contact");
+                return Err(Refusal::new(Cause::NoRule, why).fix(
+                    "if it is meant, approve the skill again with `seawall skill approve FOLDER --contacts HOST`",
+                ));
+            }
+        }
         if matches!(how, How::Carries(_))
             && let Some(rule) = self.intercepts(identity, target)
         {

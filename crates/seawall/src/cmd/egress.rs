@@ -288,6 +288,7 @@ fn test(args: &Test) -> Result<ExitCode, Failure> {
         session: args.session.clone(),
         channel: args.channel.clone(),
         run: None,
+        only: None,
     };
     let verdict = policy.judge_url(&identity, &asked).and_then(|rule| {
         let addresses = match policy.known_addresses(&asked.target) {

@@ -130,7 +130,7 @@ pub(crate) async fn run(home: Home, control: OwnedFd, missing: Vec<String>) -> R
                         };
                         control.send(&FromGuard::Redeemed { id, order }, &[]).await.map_err(|e| e.to_string())?;
                     }
-                    ToGuard::RunStarted { run, session_key } => planes.run_started(&run, &session_key, fds),
+                    ToGuard::RunStarted { run, session_key, only } => planes.run_started(&run, &session_key, only, fds),
                     ToGuard::RunChanged { session_key, workspace, changed } => {
                         guard.engine.changed(&session_key, &workspace, &changed, now_ms());
                     }

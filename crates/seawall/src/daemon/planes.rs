@@ -10,7 +10,7 @@ use seawall_door::{BoxFuture, Connect, Door, DoorConfig, DoorTokens};
 use seawall_egress::{EgressPolicy, Gate, Identity, Proxy, Sessions, SystemResolver, Zone};
 use seawall_model::{EventLog, Plane, PlaneStatus, Protection};
 use seawall_sandbox::SocketFactory;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -194,7 +194,13 @@ impl Planes {
     }
 
     /// Serves the egress listener of a run under an identity of its own.
-    pub(crate) fn run_started(&self, run: &str, session: &str, fds: Vec<OwnedFd>) {
+    pub(crate) fn run_started(
+        &self,
+        run: &str,
+        session: &str,
+        only: Option<BTreeSet<String>>,
+        fds: Vec<OwnedFd>,
+    ) {
         let Some(listener) = fds.into_iter().next().and_then(|fd| from_std(fd.into()).ok()) else {
             return;
         };
@@ -207,6 +213,7 @@ impl Planes {
             session: Some(session.to_owned()),
             channel: None,
             run: Some(run.to_owned()),
+            only,
         };
         lock(&self.runs).insert(run.to_owned(), identity.clone());
         let proxy = Arc::clone(&self.proxy);

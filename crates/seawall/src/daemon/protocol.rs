@@ -35,6 +35,9 @@ pub(crate) enum ToGuard {
         run: String,
         /// From the order.
         session_key: String,
+        /// The hosts that it may reach at most, when it uses an approved skill.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<BTreeSet<String>>,
     },
     /// A run that was followed has changed files.
     RunChanged {

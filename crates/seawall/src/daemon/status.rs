@@ -58,14 +58,15 @@ fn engine(guard: &Guard) -> PlaneStatus {
     }
 }
 
-/// Installs go through the gate; what is there already was looked at by nobody.
+/// Installs go through the gate, skill folders are seen through approvals; of plugins that are there
+/// already nothing is known.
 fn install() -> PlaneStatus {
     PlaneStatus {
         plane: Plane::Install,
         protection: Protection::Partial,
         evidence: vec![
-            "installs are judged by `seawall skill install-policy`; skills that are there already are not looked at".into(),
-            "skill folders of workspaces are read-only for the agent".into(),
+            "installs are judged by `seawall skill install-policy`; plugins that are there already are not looked at".into(),
+            "skills in workspaces are seen as they were approved, and by nobody inside written".into(),
         ],
     }
 }

@@ -85,6 +85,9 @@ pub(crate) struct Facts {
     pub(crate) workspaces: BTreeMap<String, PathBuf>,
     /// Folders that the gateway must be able to read: plugins, extra skills.
     pub(crate) read_only: BTreeSet<PathBuf>,
+    /// Those of them that hold skills.
+    #[serde(default)]
+    pub(crate) skill_dirs: BTreeSet<PathBuf>,
     /// Loopback services of the host that providers use.
     pub(crate) forwards: BTreeSet<Forward>,
     /// Other destinations that the configuration names.
@@ -134,7 +137,11 @@ impl Facts {
         facts.workspaces.insert(String::new(), default);
         for pointer in ["/plugins/load/paths", "/skills/load/extraDirs"] {
             let items = config.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
-            facts.read_only.extend(items.filter_map(Value::as_str).map(path));
+            let folders: Vec<PathBuf> = items.filter_map(Value::as_str).map(path).collect();
+            if pointer.starts_with("/skills") {
+                facts.skill_dirs.extend(folders.iter().cloned());
+            }
+            facts.read_only.extend(folders);
         }
         for (name, provider) in object(config.pointer("/models/providers")) {
             let Some(url) = provider.get("baseUrl").and_then(Value::as_str) else { continue };

@@ -393,6 +393,8 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
     for forward in &facts.forwards {
         spec.listeners.push(Listener { name: forward_name(forward.port), port: forward.port });
     }
+    super::skills::redirect(&mut spec.mounts, &super::skills::views(prepared, facts));
+    super::skills::cover(&mut spec.mounts, prepared)?;
     spec.validate().map_err(|e| e.to_string())?;
     Ok(spec)
 }

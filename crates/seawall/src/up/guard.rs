@@ -5,6 +5,7 @@ use super::gateway::Gateway;
 use crate::channel::{self, Channel};
 use crate::daemon::protocol::{FromGuard, ToGuard};
 use crate::home::Home;
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
 use std::time::Duration;
@@ -87,8 +88,14 @@ impl GuardProcess {
     }
 
     /// Tells of a started run with network.
-    pub(super) async fn run_started(&self, run: String, session_key: String, listener: OwnedFd) {
-        self.send(&ToGuard::RunStarted { run, session_key }, &[listener.as_fd()]).await;
+    pub(super) async fn run_started(
+        &self,
+        run: String,
+        session_key: String,
+        only: Option<BTreeSet<String>>,
+        listener: OwnedFd,
+    ) {
+        self.send(&ToGuard::RunStarted { run, session_key, only }, &[listener.as_fd()]).await;
     }
 
     async fn send(&self, message: &ToGuard, fds: &[std::os::fd::BorrowedFd<'_>]) {

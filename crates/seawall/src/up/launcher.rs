@@ -3,14 +3,14 @@
 //! What is started comes from the guard's order and the operator's configuration alone.
 
 use super::runplan::{RunContext, plan};
-use super::{Prepared, appeared, changed};
+use super::{Prepared, appeared, changed, contacts};
 use crate::clock::now_ms;
 use crate::daemon::protocol::{Changed, Claim, RunOrder};
 use seawall_model::{Event, Plane, Severity};
 use seawall_sandbox::launch::{Launcher, Tickets};
 use seawall_sandbox::{Exit, Jail, JailSpec, Refusal};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,7 +32,13 @@ pub(super) struct Claimed {
 /// What the guard has to hear.
 pub(super) enum News {
     /// A run with network was started.
-    Started { run: String, session_key: String, listener: OwnedFd },
+    Started {
+        run: String,
+        session_key: String,
+        /// The hosts that it may reach at most.
+        only: Option<BTreeSet<String>>,
+        listener: OwnedFd,
+    },
     /// The kernel refused a run something.
     Refused(Event),
     /// A run that was followed has changed files.
@@ -77,6 +83,7 @@ struct Run {
     watched: Option<appeared::Watched>,
     /// Its workspace, as the configuration names it, and how that was.
     before: Option<(String, changed::Before)>,
+    only: Option<BTreeSet<String>>,
 }
 
 impl Orders {
@@ -127,11 +134,18 @@ impl Tickets for Orders {
         // What has to be there is made before the plan looks for it.
         let context = self.runs.context();
         let planned = context.resolved(&mut order).and_then(|()| {
+            // Approvals change while this runs, and who approves does not tell it.
+            let only = if contacts::may_use(&order) {
+                contacts::of(&order, &crate::cmd::skill::read_gate_lock()?)
+            } else {
+                None
+            };
+            order.network &= only.as_ref().is_none_or(|hosts| !hosts.is_empty());
             let before = changed::before(&order)?;
             let watched = self.watch.begin(&order, context.workspaces())?;
             let slot = self.slots.fetch_add(1, Ordering::Relaxed);
             match plan(&context, &order, slot) {
-                Ok(spec) => Ok((spec, watched, before)),
+                Ok(spec) => Ok((spec, watched, before, only)),
                 Err(why) => {
                     let said = watched.and_then(|watched| self.watch.end(watched, &order.run));
                     Err(said.map_or(why.clone(), |said| format!("{why}; {said}")))
@@ -139,7 +153,7 @@ impl Tickets for Orders {
             }
         });
         match planned {
-            Ok((spec, watched, before)) => {
+            Ok((spec, watched, before, only)) => {
                 let (call_id, workspace) =
                     order.granted.map(|granted| (granted.call_id, granted.workspace)).unzip();
                 let run = Run {
@@ -148,6 +162,7 @@ impl Tickets for Orders {
                     call_id,
                     watched,
                     before: workspace.zip(before),
+                    only,
                 };
                 self.running().entry(shown.to_owned()).or_default().push(run);
                 Ok(spec)
@@ -165,10 +180,11 @@ impl Tickets for Orders {
 
     fn started(&self, shown: &str, jail: &mut Jail) -> Result<(), String> {
         if let Some(listener) = jail.take_listener("egress") {
-            let known = |run: &Run| (run.id.clone(), run.session_key.clone());
+            let known = |run: &Run| (run.id.clone(), run.session_key.clone(), run.only.clone());
             let run = self.running().get(shown).and_then(|runs| runs.last()).map(known);
-            let (run, session_key) = run.ok_or("the run is not known")?;
-            let _ = self.news.send(News::Started { run, session_key, listener: listener.into() });
+            let (run, session_key, only) = run.ok_or("the run is not known")?;
+            let listener = listener.into();
+            let _ = self.news.send(News::Started { run, session_key, only, listener });
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod allowed;
 mod apart;
 mod appeared;
 mod changed;
+mod contacts;
 mod control;
 mod gateway;
 mod guard;
@@ -18,6 +19,7 @@ mod prepare;
 pub(crate) mod resolver;
 mod runplan;
 mod seed;
+mod skills;
 mod snapshot;
 mod state;
 mod widens;
@@ -110,6 +112,12 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
     if let Some(gateway) = &gateway {
         guard.gateway_up(gateway).await;
     }
+    for event in std::mem::take(&mut state.held) {
+        say(&event.summary);
+        guard.tell(&ToGuard::Note(event)).await;
+    }
+    let mut skills = SkillWatch::new(&state);
+    let (looked, mut seen) = mpsc::channel(1);
     say(&format!(
         "gateway started after {} ms; it needs some seconds",
         began.elapsed().as_millis()
@@ -192,6 +200,10 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                     Ok(started) => {
                         guard.gateway_up(&started).await;
                         gateway = Some(started);
+                        for event in std::mem::take(&mut state.held) {
+                            guard.tell(&ToGuard::Note(event)).await;
+                        }
+                        skills = SkillWatch::new(&state);
                     }
                     Err(why) => match state.gateway_ended(&why) {
                         AfterEnd::Restart { wait, text } => {
@@ -202,12 +214,17 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
                     },
                 }
             },
+            _ = skills.tick.tick() => skills.look(&looked),
+            Some(held) = seen.recv() => for event in skills.news(held) {
+                say(&event.summary);
+                guard.tell(&ToGuard::Note(event)).await;
+            },
             Some(claimed) = claimed.recv() => {
                 let id = state.wait_for_order(claimed.reply);
                 guard.tell(&ToGuard::Redeem { id, claim: claimed.claim }).await;
             },
             Some(news) = heard.recv() => match news {
-                launcher::News::Started { run, session_key, listener } => guard.run_started(run, session_key, listener).await,
+                launcher::News::Started { run, session_key, only, listener } => guard.run_started(run, session_key, only, listener).await,
                 launcher::News::Refused(event) => guard.tell(&ToGuard::Note(event)).await,
                 launcher::News::Changed { session_key, workspace, changed } => {
                     guard.tell(&ToGuard::RunChanged { session_key, workspace, changed }).await;
@@ -303,6 +320,65 @@ pub(crate) async fn run(prepared: Prepared, say: &dyn Fn(&str)) -> Result<(), St
         let _ = std::fs::remove_file(path);
     }
     outcome
+}
+
+/// How often decisions about skills, and new skills, are looked for.
+const SKILLS_EVERY: Duration = Duration::from_secs(2);
+
+/// Keeps the gateway's view of skills in step with what was decided.
+struct SkillWatch {
+    views: Vec<crate::cmd::skill::view::View>,
+    tick: tokio::time::Interval,
+    /// What it was made from last. None: it has to be made.
+    last: Option<Vec<Option<(std::time::SystemTime, u64)>>>,
+    busy: bool,
+    /// What was told already.
+    told: Vec<crate::cmd::skill::view::Held>,
+}
+
+type Looked = Result<Vec<crate::cmd::skill::view::Held>, String>;
+
+impl SkillWatch {
+    fn new(state: &State) -> Self {
+        let views = skills::views(&state.prepared, &state.prepared.facts);
+        let mut tick = tokio::time::interval(SKILLS_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let last = Some(skills::fingerprint(&views));
+        Self { views, tick, last, busy: false, told: Vec::new() }
+    }
+
+    /// Looks beside the loop, when there is something to look at.
+    fn look(&mut self, looked: &mpsc::Sender<Looked>) {
+        let now = Some(skills::fingerprint(&self.views));
+        if self.busy || now == self.last {
+            return;
+        }
+        self.last = now;
+        self.busy = true;
+        let (views, looked) = (self.views.clone(), looked.clone());
+        tokio::task::spawn_blocking(move || {
+            let _ = looked.blocking_send(skills::refresh(&views));
+        });
+    }
+
+    /// What is to be said of it.
+    fn news(&mut self, looked: Looked) -> Vec<Event> {
+        self.busy = false;
+        match looked {
+            Ok(held) => {
+                let new = held.iter().filter(|held| !self.told.contains(held));
+                let events = new.map(skills::event).collect();
+                self.told = held;
+                events
+            }
+            Err(why) => {
+                // What is seen stays as it is, and is tried again.
+                self.last = None;
+                tracing::error!(error = %why, "the skills that the gateway sees are not up to date");
+                Vec::new()
+            }
+        }
+    }
 }
 
 /// One supervisor for each deployment.

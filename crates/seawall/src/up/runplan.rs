@@ -58,6 +58,8 @@ pub(super) struct RunContext {
     /// The user's name and address for commits. Their `~/.gitconfig` itself is not in a run: it
     /// can name programs and credentials.
     author: Vec<(&'static str, String)>,
+    /// What is seen of folders of skills.
+    skills: Vec<crate::cmd::skill::view::View>,
 }
 
 impl RunContext {
@@ -78,6 +80,7 @@ impl RunContext {
             program: prepared.program.clone(),
             allowed: Allowed::of(prepared)?,
             trust: [prepared.home.authority(), prepared.home.trusted()],
+            skills: super::skills::views(prepared, &prepared.facts),
         })
     }
 
@@ -235,6 +238,7 @@ pub(super) fn plan(context: &RunContext, order: &RunOrder, slot: u32) -> Result<
             spec.mounts.extend(layout(&[Grant { own: false, ..Grant::ro(&from).at(to) }]));
         }
     }
+    super::skills::redirect(&mut spec.mounts, &context.skills);
     if worker {
         // Not as the jail's own file: it stays its owner's.
         let program = context.program.to_string_lossy();
@@ -424,6 +428,7 @@ mod tests {
             trust: ["/nowhere".into(), "/nowhere".into()],
             allowed: Allowed::default(),
             author: vec![],
+            skills: vec![],
         }
     }
 

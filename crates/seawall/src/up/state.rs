@@ -81,6 +81,8 @@ pub(super) struct State {
     kernel: PlaneStatus,
     orders: HashMap<u64, oneshot::Sender<Result<Box<RunOrder>, String>>>,
     answers: HashMap<u64, oneshot::Sender<Value>>,
+    /// Skills that the gateway that was started last does not see.
+    pub(super) held: Vec<seawall_model::Event>,
 }
 
 impl State {
@@ -109,12 +111,14 @@ impl State {
             is_alive: false,
             orders: HashMap::new(),
             answers: HashMap::new(),
+            held: Vec::new(),
         }
     }
 
     pub(super) fn start_gateway(&mut self) -> Result<Gateway, String> {
         self.boots += 1;
         self.is_alive = false;
+        self.held = super::skills::ready(&self.prepared)?;
         Gateway::start(&self.prepared, self.boots, self.news.clone())
     }
 

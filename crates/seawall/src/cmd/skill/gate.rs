@@ -112,7 +112,7 @@ pub(crate) fn run(
     require_approval: bool,
     confined_only: bool,
 ) -> ExitCode {
-    let response = decide(lock, named, require_approval, confined_only);
+    let response = decide(lock, named, require_approval, Scanner::new(confined_only));
     match serde_json::to_string(&response) {
         Ok(text) => {
             let mut out = std::io::stdout().lock();
@@ -126,7 +126,7 @@ pub(crate) fn run(
     }
 }
 
-fn decide(lock_path: &Path, named: bool, require_approval: bool, confined_only: bool) -> Response {
+fn decide(lock_path: &Path, named: bool, require_approval: bool, mut scanner: Scanner) -> Response {
     let mut text = String::new();
     if let Err(error) = std::io::stdin().lock().take(MAX_REQUEST + 1).read_to_string(&mut text) {
         return Response::block(format!("Seawall could not read the install request: {error}"));
@@ -184,7 +184,6 @@ fn decide(lock_path: &Path, named: bool, require_approval: bool, confined_only: 
         Ok(folder) => folder,
         Err(error) => return Response::block(error.to_string()),
     };
-    let mut scanner = Scanner::new(confined_only);
     let report = match scanner.scan(&folder) {
         Ok(report) => report,
         Err(error) => {

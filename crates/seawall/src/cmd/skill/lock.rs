@@ -157,6 +157,12 @@ impl Lock {
         result.map_err(failed)
     }
 
+    /// The approved skills.
+    pub(crate) fn approved(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        let approved = |(_, entry): &(&String, &Entry)| entry.status == Status::Approved;
+        self.skills.iter().filter(approved).map(|(name, entry)| (name.as_str(), entry))
+    }
+
     /// How `folder` stands to the lock.
     pub(crate) fn standing(&self, name: &str, folder: &Folder) -> Standing {
         let tree = folder.tree_hash();

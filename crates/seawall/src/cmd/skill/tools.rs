@@ -1,8 +1,9 @@
 //! `seawall skill tools`: what an MCP server offers, held to what was approved.
 //!
-//! A tool's description and schema are instructions that the model obeys. A server may change them
-//! at any start, after it was reviewed. What was approved is kept in the lockfile, tool by tool;
-//! whatever differs is held until a person has seen the difference.
+//! A tool's description and schema are instructions that the model obeys, and so are a server's own
+//! instructions and what it says of its prompts and resources. A server may change them at any start,
+//! after it was reviewed. What was approved is kept in the lockfile, one by one; whatever differs is
+//! held until a person has seen the difference.
 
 use super::load::{Folder, Raw};
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ pub(crate) struct Pin {
 pub(crate) enum ListError {
     #[error("it is no JSON: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("it holds no list of tools: `tools`, `result.tools` or an array is wanted")]
+    #[error("it holds no list: `tools`, `result.tools` or an array is wanted")]
     NoList,
     #[error("more than {MAX_TOOLS} tools")]
     TooMany,
@@ -48,25 +49,45 @@ pub(crate) enum ListError {
     Twice(String),
 }
 
-/// The tools of an answer to `tools/list`, with or without its envelope, by name.
+/// What a server offers besides tools: the list's name in its answers, what names an entry of it, and
+/// what stands before that name in a pin. No tool has a blank in its name.
+pub(crate) const OTHERS: [(&str, &str, &str); 3] = [
+    ("prompts", "name", "prompt "),
+    ("resources", "uri", "resource "),
+    ("resourceTemplates", "uriTemplate", "resource template "),
+];
+
+/// The name of a server's own instructions in a pin.
+pub(crate) const INSTRUCTIONS: &str = "the server's instructions";
+
+/// What an answer to `tools/list` offers, with or without its envelope, by name; also what else the
+/// relay has written down of a server.
 pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, ListError> {
     let json: Value = serde_json::from_str(text)?;
-    let list = json
-        .pointer("/result/tools")
-        .or_else(|| json.get("tools"))
-        .unwrap_or(&json)
-        .as_array()
-        .ok_or(ListError::NoList)?;
-    if list.len() > MAX_TOOLS {
-        return Err(ListError::TooMany);
-    }
+    let json = json.get("result").unwrap_or(&json);
     let mut out = BTreeMap::new();
-    for (index, tool) in list.iter().enumerate() {
-        let name = tool.get("name").and_then(Value::as_str).filter(|n| !n.is_empty());
-        let name = name.ok_or(ListError::NoName(index + 1))?;
-        if out.insert(name.to_owned(), pinned(tool)).is_some() {
-            return Err(ListError::Twice(name.to_owned()));
+    let mut take = |list: &Vec<Value>, key: &str, prefix: &str| -> Result<(), ListError> {
+        if list.len() > MAX_TOOLS {
+            return Err(ListError::TooMany);
         }
+        for (index, one) in list.iter().enumerate() {
+            let name = one.get(key).and_then(Value::as_str).filter(|n| !n.is_empty());
+            let name = format!("{prefix}{}", name.ok_or(ListError::NoName(index + 1))?);
+            if out.insert(name.clone(), pinned(one)).is_some() {
+                return Err(ListError::Twice(name));
+            }
+        }
+        Ok(())
+    };
+    let list = json.get("tools").unwrap_or(json).as_array().ok_or(ListError::NoList)?;
+    take(list, "name", "")?;
+    for (name, key, prefix) in OTHERS {
+        if let Some(list) = json.get(name) {
+            take(list.as_array().ok_or(ListError::NoList)?, key, prefix)?;
+        }
+    }
+    if let Some(text) = json.get("instructions") {
+        out.insert(INSTRUCTIONS.to_owned(), pinned(&serde_json::json!({ "text": text })));
     }
     Ok(out)
 }
