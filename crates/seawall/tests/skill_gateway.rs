@@ -209,7 +209,7 @@ fn a_guarded_gateway_uses_skills_as_they_were_approved() {
     lab.skill(".openclaw/skills/own-notes", GOOD);
     lab.skill(".openclaw/skills/worse-notes", BAD);
     let up = Up::start(&lab);
-    let begun = match up.until("ready after") {
+    let begun = match up.until("seawall: ready after") {
         Ok(text) => text,
         Err(text) if text.contains("namespace") => {
             println!("skipped: this host has no jails for this user: {text}");

@@ -176,6 +176,7 @@ pub(super) fn redirect(mounts: &mut Vec<Mount>, views: &[View]) {
             }
             if let (Some(from), Some(to)) = (seen.to_str(), place.to_str()) {
                 let (from, to) = (from.to_owned(), to.to_owned());
+                more.extend(pins(mounts.iter().chain(&more), &place));
                 let access = Access::Ro;
                 more.push(Mount::Bind { from, to, access, exec: true, own: *own, optional: false });
             }
@@ -195,9 +196,32 @@ pub(super) fn cover(mounts: &mut Vec<Mount>, prepared: &Prepared) -> Result<(), 
         }
         let to = path.to_str().ok_or_else(|| format!("`{}` is not UTF-8", path.display()))?;
         let (from, to, access) = (from.clone(), to.to_owned(), Access::Ro);
+        let between = pins(mounts.iter(), &path);
+        mounts.extend(between);
         mounts.push(Mount::Bind { from, to, access, exec: false, own: true, optional: false });
     }
     Ok(())
+}
+
+/// What keeps the folders between a writable one and `place` from being renamed, and another put where
+/// they were.
+fn pins<'m>(mounts: impl Iterator<Item = &'m Mount>, place: &Path) -> Vec<Mount> {
+    let mounts: Vec<&Mount> = mounts.collect();
+    let above = mounts.iter().filter(|m| {
+        matches!(m, Mount::Bind { .. }) && place.starts_with(m.to()) && Path::new(m.to()) != place
+    });
+    let Some(Mount::Bind { to: cover, access: Access::Rw, .. }) =
+        above.max_by_key(|m| m.to().len())
+    else {
+        return Vec::new();
+    };
+    let between = place.ancestors().skip(1).take_while(|dir| *dir != Path::new(cover));
+    let mut out: Vec<Mount> = between
+        .filter(|dir| !mounts.iter().any(|m| Path::new(m.to()) == *dir))
+        .filter_map(|dir| Some(Mount::Pin { to: dir.to_str()?.to_owned() }))
+        .collect();
+    out.reverse();
+    out
 }
 
 #[cfg(test)]
@@ -264,6 +288,22 @@ mod tests {
         redirect(&mut mounts, &views);
         assert!(places(&mounts).contains(&(text(&seen), "/workspace/skills".into())));
         assert!(places(&mounts).contains(&(text(&seen), "/agent/skills".into())));
+    }
+
+    #[test]
+    fn what_is_above_a_cover_stays_where_it_is() {
+        let state = bind(Path::new("/s"), "/s", Access::Rw);
+        let pinned = |mounts: &[Mount]| -> Vec<String> {
+            pins(mounts.iter(), Path::new("/s/skills/a/b"))
+                .iter()
+                .map(|m| m.to().to_owned())
+                .collect()
+        };
+        assert_eq!(pinned(std::slice::from_ref(&state)), ["/s/skills", "/s/skills/a"]);
+        let more = [state.clone(), Mount::Pin { to: "/s/skills".into() }];
+        assert_eq!(pinned(&more), ["/s/skills/a"]);
+        let read = [state, bind(Path::new("/s/skills"), "/s/skills", Access::Ro)];
+        assert!(pinned(&read).is_empty(), "nothing is renamed there");
     }
 
     #[test]
