@@ -40,7 +40,7 @@ pub mod websocket;
 mod wire;
 
 pub use identity::{Identity, Zone};
-pub use journal::Journal;
+pub use journal::{Flush, Journal};
 pub use policy::{EgressPolicy, PolicyError};
 pub use proxy::{Gate, Proxy, Sessions};
 pub use refusal::{Cause, Refusal};

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
@@ -72,8 +72,10 @@ pub struct Proxy {
     /// Made when the first policy that needs it is loaded; its authority stays for the start.
     interception: ArcSwapOption<Interception>,
     next_id: AtomicU64,
-    observed: mpsc::Sender<Event>,
-    observations: Mutex<Option<mpsc::Receiver<Event>>>,
+    /// Observations that wait for the log.
+    waiting: Mutex<Vec<Event>>,
+    observed: Arc<Notify>,
+    observing: AtomicBool,
     lost: AtomicU64,
 }
 
@@ -135,7 +137,6 @@ impl Proxy {
         resolver: Arc<dyn Resolve>,
         log: Arc<dyn EventLog>,
     ) -> Result<Arc<Self>, PolicyError> {
-        let (observed, observations) = mpsc::channel(MAX_WAITING);
         let secrets = Secrets::load(&policy.secrets)?;
         let scanner = scanner_for(&policy.decoys(), &secrets)?;
         let compiled = policy.compile()?;
@@ -163,8 +164,9 @@ impl Proxy {
             dns: policy.dns.clone(),
             interception: ArcSwapOption::new(interception),
             next_id: AtomicU64::new(0),
-            observed,
-            observations: Mutex::new(Some(observations)),
+            waiting: Mutex::default(),
+            observed: Arc::default(),
+            observing: AtomicBool::new(false),
             lost: AtomicU64::new(0),
         }))
     }
@@ -534,6 +536,13 @@ impl Proxy {
         *count += 1;
         *slot = Some(Arc::clone(identity));
         Ok(())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Its observer sees that it is gone.
+        self.observed.notify_one();
     }
 }
 

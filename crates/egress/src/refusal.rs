@@ -1,7 +1,9 @@
 //! How a refusal is told.
 
+use crate::host::Target;
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
 
 /// Why something was refused. The names are part of the event vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -124,6 +126,16 @@ impl Refusal {
     /// A refusal that concerns no rule and that no setting changes.
     pub fn new(cause: Cause, why: impl Into<String>) -> Self {
         Self { cause, rule: None, why: why.into(), fix: String::new() }
+    }
+
+    /// A destination is an address of this host that looks like any other.
+    #[must_use]
+    pub fn own_address(target: &Target, address: IpAddr) -> Self {
+        let why = format!("`{target}` leads to {address}, an address of this host");
+        Self::new(Cause::Address, why).fix(format!(
+            "if this service is meant, name it in the rule: private = [\"{}\"]",
+            SocketAddr::new(address, target.port)
+        ))
     }
 
     /// Says what changes it.

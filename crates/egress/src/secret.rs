@@ -42,6 +42,10 @@ pub struct Secret {
     /// Where in a request the value may stand.
     #[serde(default = "headers")]
     pub places: Vec<Place>,
+    /// Names of the fields in which it may stand, where `places` has headers: a client must not choose
+    /// one that the host shows to others.
+    #[serde(default = "fields")]
+    pub fields: Vec<String>,
     /// Whether the value may go out in plain HTTP, where everybody on the way can read it.
     #[serde(default)]
     pub plain_http: bool,
@@ -67,6 +71,11 @@ pub enum Place {
 
 fn headers() -> Vec<Place> {
     vec![Place::Headers]
+}
+
+/// Where APIs take their keys.
+fn fields() -> Vec<String> {
+    ["authorization", "x-api-key", "api-key", "x-goog-api-key"].map(str::to_owned).to_vec()
 }
 
 impl Secret {
@@ -97,10 +106,22 @@ impl Secret {
         if self.places.is_empty() {
             return Err(("places", "is empty, so it is used nowhere".into()));
         }
+        let token = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        if let Some(bad) = self.fields.iter().find(|f| f.is_empty() || !f.bytes().all(token)) {
+            return Err(("fields", format!("`{bad}` is not the name of a field")));
+        }
+        if self.fields.is_empty() && self.places.contains(&Place::Headers) {
+            return Err(("fields", "is empty, and `places` has `headers`".into()));
+        }
         match (&self.file, &self.env) {
             (Some(_), None) | (None, Some(_)) => Ok(()),
             _ => Err(("file", "give either `file` or `env`".into())),
         }
+    }
+
+    fn may_stand_in(&self, field: &[u8]) -> bool {
+        self.places.contains(&Place::Headers)
+            && self.fields.iter().any(|name| field.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     fn is_at(&self, host: &Host) -> bool {
@@ -214,7 +235,7 @@ impl Secrets {
         } else {
             (
                 "it may not stand here, or is not for this client",
-                format!("change `places`, `zones` or `agents` of the secret `{name}`"),
+                format!("change `places`, `fields`, `zones` or `agents` of the secret `{name}`"),
             )
         };
         Some((format!("{what} `{name}`: {why}"), fix))
@@ -236,10 +257,21 @@ impl Bound {
         self.seen.is_empty()
     }
 
-    /// Kinds of findings that are no reason to refuse at this place.
+    /// Kinds of findings that are no reason to refuse in a URL or a body.
     #[must_use]
     pub fn carries(&self, place: Place) -> Vec<String> {
-        let at = self.held.iter().filter(|held| held.secret.places.contains(&place));
+        self.kinds(|secret| secret.places.contains(&place))
+    }
+
+    /// The same for a line of the fields.
+    #[must_use]
+    pub fn carries_in(&self, line: &[u8]) -> Vec<String> {
+        let name = field_name(line);
+        self.kinds(|secret| secret.may_stand_in(name))
+    }
+
+    fn kinds(&self, may: impl Fn(&Secret) -> bool) -> Vec<String> {
+        let at = self.held.iter().filter(|held| may(&held.secret));
         at.flat_map(|held| {
             let name = &held.secret.name;
             [format!("placeholder:{name}"), format!("secret:{name}")]
@@ -247,11 +279,15 @@ impl Bound {
         .collect()
     }
 
-    fn table(&self, place: Place, encode: impl Fn(&[u8]) -> Vec<u8>) -> Option<Arc<Table>> {
+    fn table(
+        &self,
+        may: impl Fn(&Secret) -> bool,
+        encode: impl Fn(&[u8]) -> Vec<u8>,
+    ) -> Option<Arc<Table>> {
         let pairs: Vec<Pair> = self
             .held
             .iter()
-            .filter(|held| held.secret.places.contains(&place))
+            .filter(|held| may(&held.secret))
             .map(|held| Pair {
                 from: Zeroizing::new(held.secret.placeholder.clone().into_bytes()),
                 to: Zeroizing::new(encode(&held.value)),
@@ -263,7 +299,7 @@ impl Bound {
     /// Path and query with the values in them.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        match self.table(Place::Url, percent) {
+        match self.table(|secret| secret.places.contains(&Place::Url), percent) {
             // Percent-encoded values are ASCII.
             Some(table) => String::from_utf8_lossy(&table.replace(path.as_bytes())).into_owned(),
             None => path.to_owned(),
@@ -274,14 +310,14 @@ impl Bound {
     /// come in a form in which a reflected value is not seen: compressed, or in parts.
     #[must_use]
     pub fn fields(&self, fields: &[u8]) -> Vec<u8> {
-        let table = self.table(Place::Headers, <[u8]>::to_vec);
         let mut out = Vec::with_capacity(fields.len() + 64);
         for line in fields.split_inclusive(|b| *b == b'\n') {
-            let name = line.split(|b| *b == b':').next().unwrap_or_default();
+            let name = field_name(line);
             let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
             if is("accept-encoding") || is("range") || is("request-range") || is("if-range") {
                 continue;
             }
+            let table = self.table(|secret| secret.may_stand_in(name), <[u8]>::to_vec);
             match &table {
                 Some(table) if is("authorization") => out.extend(authorization(line, table)),
                 Some(table) => out.extend(table.replace(line)),
@@ -300,7 +336,8 @@ impl Bound {
             line.strip_prefix("content-type:")
                 .is_some_and(|v| v.trim().starts_with("application/x-www-form-urlencoded"))
         });
-        self.table(Place::Body, |value| if form { percent(value) } else { value.to_vec() })
+        let encode = |value: &[u8]| if form { percent(value) } else { value.to_vec() };
+        self.table(|secret| secret.places.contains(&Place::Body), encode)
     }
 
     /// What replaces values in an answer: as they are, and in the encodings in which hosts show
@@ -334,6 +371,10 @@ impl Bound {
         }
         Table::new(pairs)
     }
+}
+
+fn field_name(line: &[u8]) -> &[u8] {
+    line.split(|b| *b == b':').next().unwrap_or_default()
 }
 
 /// Shortest part of a value that is taken for it.
@@ -490,6 +531,7 @@ mod tests {
             file: None,
             env: Some("X".into()),
             places: places.to_vec(),
+            fields: fields(),
             plain_http: false,
             zones: vec![],
             agents: vec![],
@@ -529,14 +571,14 @@ mod tests {
         assert_eq!(bound.url(&format!("/v1?k={PLACEHOLDER}")), "/v1?k=s3cr%2Bt%2Fvalu3%26x%3D");
         let basic = STANDARD.encode(format!("user:{PLACEHOLDER}"));
         let fields = format!(
-            "X-Key: {PLACEHOLDER}\r\nAuthorization: Basic {basic}\r\nAccept-Encoding: gzip\r\nRange: bytes=0-3\r\n"
+            "X-Api-Key: {PLACEHOLDER}\r\nX-Note: {PLACEHOLDER}\r\nAuthorization: Basic {basic}\r\nAccept-Encoding: gzip\r\nRange: bytes=0-3\r\n"
         );
         let out = String::from_utf8(bound.fields(fields.as_bytes())).unwrap();
         let expected = STANDARD.encode(format!("user:{VALUE}"));
         assert_eq!(
             out,
             format!(
-                "X-Key: {VALUE}\r\nAuthorization: Basic {expected}\r\nAccept-Encoding: identity\r\n"
+                "X-Api-Key: {VALUE}\r\nX-Note: {PLACEHOLDER}\r\nAuthorization: Basic {expected}\r\nAccept-Encoding: identity\r\n"
             )
         );
         let form = b"Content-Type: application/x-www-form-urlencoded\r\n";
@@ -551,7 +593,8 @@ mod tests {
         assert_eq!(bound.url(PLACEHOLDER), PLACEHOLDER);
         assert!(bound.body(b"").is_none());
         assert!(bound.carries(Place::Body).is_empty());
-        assert_eq!(bound.carries(Place::Headers), ["placeholder:api", "secret:api"]);
+        assert_eq!(bound.carries_in(b"X-API-Key: x\r\n"), ["placeholder:api", "secret:api"]);
+        assert!(bound.carries_in(b"User-Agent: x\r\n").is_empty());
     }
 
     #[test]
@@ -591,6 +634,7 @@ mod tests {
                 file: Some(path.clone()),
                 env: None,
                 places: headers(),
+                fields: fields(),
                 plain_http: false,
                 zones: vec![],
                 agents: vec![],

@@ -159,7 +159,8 @@ async fn a_placeholder_goes_nowhere_else() {
     }
     // Bound, but not in this place, or not for this client.
     let bench = start(&format!("{}{}", opened(&up, ""), value.secret(""))).await;
-    for request in [&carried[2], &carried[3]] {
+    let note = get("/", &format!("User-Agent: {PLACEHOLDER}\r\n"));
+    for request in [&carried[2], &carried[3], &note] {
         let mut client = TlsClient::new(&bench, port, "up.test", trusting(&bench)).await.unwrap();
         let answer = client.ask(request).await;
         assert!(answer.contains(" 403 ") && answer.contains("`places`"), "{answer}");
@@ -177,7 +178,7 @@ async fn plain_http_gets_the_value_only_if_the_operator_says_so() {
     let port = up.addr.port();
     let value = value();
     let request = format!(
-        "GET http://up.test:{port}/ HTTP/1.1\r\nHost: up.test:{port}\r\nX-Key: {PLACEHOLDER}\r\n\r\n"
+        "GET http://up.test:{port}/ HTTP/1.1\r\nHost: up.test:{port}\r\nX-Api-Key: {PLACEHOLDER}\r\n\r\n"
     );
     let base = allow(port, "\"http\"");
     let bench = start(&format!("{base}{}", value.secret(""))).await;
@@ -186,10 +187,10 @@ async fn plain_http_gets_the_value_only_if_the_operator_says_so() {
     assert_eq!(up.seen(), "");
     let bench = start(&format!("{base}{}", value.secret("plain_http = true\n"))).await;
     let mut client = Client::new(bench.addr).await;
-    client.send(request.replace("X-Key", "Connection: close\r\nX-Key")).await;
+    client.send(request.replace("X-Api-Key", "Connection: close\r\nX-Api-Key")).await;
     let answer = String::from_utf8(client.rest().await).unwrap();
     assert!(answer.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), "{answer}");
-    assert!(up.seen().contains(&format!("X-Key: {VALUE}\r\n")), "{}", up.seen());
+    assert!(up.seen().contains(&format!("X-Api-Key: {VALUE}\r\n")), "{}", up.seen());
     // HTTP/1.0 knows no chunks.
     let old = request.replace("HTTP/1.1", "HTTP/1.0");
     let mut client = Client::new(bench.addr).await;

@@ -16,13 +16,13 @@ use futures_util::future::join_all;
 use seawall_model::Event;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long observations are gathered before they are written together.
-const OBSERVE_EVERY: Duration = Duration::from_millis(25);
+/// How long observations wait for an event with which they share the way to the disk.
+const OBSERVE_EVERY: Duration = Duration::from_millis(100);
 
 /// How often refusals that were only counted are told.
 const FOLD_EVERY: Duration = Duration::from_secs(2);
@@ -202,9 +202,15 @@ impl Proxy {
             if bound.is_empty() {
                 return scanner.look(part, Look { carries: &rule.carries, holds });
             }
-            let mut carries = rule.carries.clone();
-            carries.extend(bound.carries(*place));
-            scanner.look(part, Look { carries: &carries, holds })
+            let look = |part: &[u8], own: Vec<String>| {
+                let carries: Vec<String> = rule.carries.iter().cloned().chain(own).collect();
+                scanner.look(part, Look { carries: &carries, holds })
+            };
+            if *place == Place::Headers {
+                let mut lines = part.split_inclusive(|b| *b == b'\n');
+                return lines.find_map(|line| look(line, bound.carries_in(line)));
+            }
+            look(part, bound.carries(*place))
         };
         let name = target.host.name();
         let in_name = name.and_then(|name| scanner.scan(name.as_bytes(), &rule.carries));
@@ -287,11 +293,7 @@ impl Proxy {
             for address in addresses.iter().take(MAX_DIALS) {
                 match TcpStream::connect(SocketAddr::new(*address, target.port)).await {
                     Ok(stream) if self.is_own(&stream, target, *address) => {
-                        let why = format!("`{target}` leads to {address}, an address of this host");
-                        return Err(Refusal::new(Cause::Address, why).fix(format!(
-                            "if this service is meant, name it in the rule: private = [\"{}\"]",
-                            SocketAddr::new(*address, target.port)
-                        )));
+                        return Err(Refusal::own_address(target, *address));
                     }
                     Ok(stream) => {
                         let _ = stream.set_nodelay(true);
@@ -315,13 +317,47 @@ impl Proxy {
             && !self.policy().names(target, address)
     }
 
-    /// Writes down what is about to be let through; returns once it is on disk.
+    /// Writes down what is about to be let through; returns once it is on disk. What was observed
+    /// before goes along.
     pub(crate) async fn record(&self, event: Event) -> Result<(), Refusal> {
-        match self.log.append(event).await {
+        let seen = std::mem::take(&mut *lock(&self.waiting));
+        let own = if seen.is_empty() {
+            self.log.append(event).await
+        } else {
+            // Queued before its own event is, and before the log is told to write.
+            let seen = self.append_seen(seen);
+            let own = self.log.append(event);
+            tokio::join!(seen, own).1
+        };
+        match own {
             Ok(_) => Ok(()),
             Err(e) => Err(Refusal::new(Cause::Log, e.to_string())
                 .fix("make room on the disk of the event log; nothing passes unrecorded")),
         }
+    }
+
+    /// Appends observations. Those of which nobody learns whether they were written are counted.
+    fn append_seen(&self, seen: Vec<Event>) -> impl Future<Output = ()> + Send + '_ {
+        struct Lost<'a>(&'a AtomicU64, u64);
+        impl Lost<'_> {
+            fn only(mut self, failed: usize) {
+                self.1 = failed as u64;
+            }
+        }
+        impl Drop for Lost<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(self.1, Ordering::Relaxed);
+            }
+        }
+        let lost = Lost(&self.lost, seen.len() as u64);
+        let appends = join_all(seen.into_iter().map(|event| self.log.append(event)));
+        async move { lost.only(appends.await.iter().filter(|result| result.is_err()).count()) }
+    }
+
+    /// Writes what was observed and waits for the log, for a process that is about to end.
+    pub async fn settle(&self) {
+        let seen = std::mem::take(&mut *lock(&self.waiting));
+        self.append_seen(seen).await;
     }
 
     /// Writes down a refusal without holding the client for it.
@@ -338,13 +374,21 @@ impl Proxy {
     }
 
     pub(crate) fn observe(&self, event: Event) {
-        if self.observed.try_send(event).is_err() {
+        let mut waiting = lock(&self.waiting);
+        if waiting.len() >= MAX_WAITING {
             self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.push(event);
+        if waiting.len() == 1 {
+            self.observed.notify_one();
         }
     }
 
     pub(super) fn start_observer(self: &Arc<Self>) {
-        let Some(mut events) = lock(&self.observations).take() else { return };
+        if self.observing.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let counting = Arc::downgrade(self);
         tokio::spawn(async move {
             let mut tick = tokio::time::interval(FOLD_EVERY);
@@ -357,24 +401,13 @@ impl Proxy {
             }
         });
         let proxy = Arc::downgrade(self);
-        let log = Arc::clone(&self.log);
+        let observed = Arc::clone(&self.observed);
         tokio::spawn(async move {
-            let mut batch = Vec::new();
-            while events.recv_many(&mut batch, MAX_WAITING).await > 0 {
-                // Nobody waits for these: a moment later there are more for the same flush.
+            loop {
+                observed.notified().await;
                 tokio::time::sleep(OBSERVE_EVERY).await;
-                while batch.len() < MAX_WAITING
-                    && let Ok(event) = events.try_recv()
-                {
-                    batch.push(event);
-                }
-                let results = join_all(batch.drain(..).map(|event| log.append(event))).await;
-                let failed = results.iter().filter(|r| r.is_err()).count() as u64;
-                if failed > 0
-                    && let Some(proxy) = proxy.upgrade()
-                {
-                    proxy.lost.fetch_add(failed, Ordering::Relaxed);
-                }
+                let Some(proxy) = proxy.upgrade() else { return };
+                proxy.settle().await;
             }
         });
     }

@@ -1,13 +1,16 @@
 //! `seawall egress …`: the forward proxy alone, and questions to its policy.
 
 use seawall_egress::explain::Asked;
-use seawall_egress::journal::Journal;
+use seawall_egress::host::Target;
+use seawall_egress::journal::{Flush, Journal};
 use seawall_egress::learn::Learner;
 use seawall_egress::policy::Compiled;
 use seawall_egress::resolve::Dns;
-use seawall_egress::{EgressPolicy, Identity, NoResolver, Proxy, Resolve, SystemResolver, Zone};
+use seawall_egress::{
+    EgressPolicy, Identity, NoResolver, Proxy, Refusal, Resolve, SystemResolver, Zone,
+};
 use std::io::{BufRead, BufReader, Read};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,6 +67,19 @@ struct Serve {
     /// Where events go, JSON lines. [default: POLICY with the ending `.events.jsonl`]
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// When an event counts as written: `each` once it is on the disk; `second` once it is in the
+    /// file, which the disk gets within a second. The latter outlives the process, but what was let
+    /// through in the last second before a power failure may be in no log.
+    #[arg(long, value_name = "WHEN", default_value = "each", value_parser = flush)]
+    log_flush: Flush,
+}
+
+fn flush(text: &str) -> Result<Flush, String> {
+    match text {
+        "each" => Ok(Flush::Each),
+        "second" => Ok(Flush::Second),
+        _ => Err("expected each or second".into()),
+    }
 }
 
 #[derive(clap::Args)]
@@ -170,7 +186,8 @@ fn serve(args: &Serve) -> Result<ExitCode, Failure> {
     let policy = read_policy(&args.policy)?;
     check_listener(args.listen, &policy)?;
     let log = args.log.clone().unwrap_or_else(|| args.policy.with_extension("events.jsonl"));
-    let journal = Journal::open(&log).map_err(|e| format!("{}: {e}", log.display()))?;
+    let journal =
+        Journal::open(&log, args.log_flush).map_err(|e| format!("{}: {e}", log.display()))?;
     raise_descriptor_limit();
     // One thread: a connection costs no hand-over between threads, and the work is the kernel's.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -199,14 +216,17 @@ fn serve(args: &Serve) -> Result<ExitCode, Failure> {
         loop {
             tokio::select! {
                 _ = hup.recv() => reload(&proxy, args, shared),
-                _ = term.recv() => return Ok(ExitCode::SUCCESS),
-                _ = int.recv() => return Ok(ExitCode::SUCCESS),
+                _ = term.recv() => break,
+                _ = int.recv() => break,
                 ended = &mut server => return match ended {
                     Ok(Err(e)) => Err(format!("the listener failed: {e}")),
                     _ => Err("the listener ended".into()),
                 },
             }
         }
+        // A disk that hangs does not keep the process.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), proxy.settle()).await;
+        Ok(ExitCode::SUCCESS)
     })
 }
 
@@ -297,6 +317,7 @@ fn test(args: &Test) -> Result<ExitCode, Failure> {
             None => look_up(&dns, &policy, &asked)?,
         };
         policy.judge_addresses(&identity, rule, &asked.target, &addresses)?;
+        not_own(&policy, &asked.target, &addresses)?;
         Ok((rule, Some(addresses)))
     });
     match verdict {
@@ -327,12 +348,27 @@ fn test(args: &Test) -> Result<ExitCode, Failure> {
     }
 }
 
-fn look_up(
-    dns: &Dns,
-    policy: &Compiled,
-    asked: &Asked,
-) -> Result<Vec<IpAddr>, seawall_egress::Refusal> {
-    use seawall_egress::{Cause, Refusal};
+/// The proxy sees it when it is connected; here the route tells, and nothing is sent.
+fn not_own(policy: &Compiled, target: &Target, addresses: &[IpAddr]) -> Result<(), Refusal> {
+    let own = |address: &&IpAddr| {
+        let any: IpAddr = match address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let local = UdpSocket::bind((any, 0)).and_then(|socket| {
+            socket.connect((**address, target.port))?;
+            socket.local_addr()
+        });
+        local.is_ok_and(|local| local.ip() == **address) && !policy.names(target, **address)
+    };
+    match addresses.iter().find(own) {
+        Some(address) => Err(Refusal::own_address(target, *address)),
+        None => Ok(()),
+    }
+}
+
+fn look_up(dns: &Dns, policy: &Compiled, asked: &Asked) -> Result<Vec<IpAddr>, Refusal> {
+    use seawall_egress::Cause;
     let fail = |why: String| Refusal::new(Cause::Unreachable, why);
     let name = asked.target.host.to_string();
     let limit = std::time::Duration::from_secs(policy.limits.resolve_seconds);
