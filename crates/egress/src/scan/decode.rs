@@ -52,17 +52,28 @@ pub(super) fn each(
 }
 
 fn runs_hold(bytes: &[u8], from: usize, scan: &mut dyn FnMut(&'static str, &[u8]) -> bool) -> bool {
-    let mut at = 0;
-    while at < bytes.len() {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let len = rest.iter().take_while(|b| in_run(**b)).count();
-        let run = rest.get(..len).unwrap_or_default();
-        if len >= MIN_RUN && at + len >= from && run_holds(run, scan) {
-            return true;
+    runs(bytes, MIN_RUN).any(|(at, run)| at + run.len() >= from && run_holds(run, scan))
+}
+
+/// Runs of encoded text of at least a length, and where they begin. What lies between is not looked at
+/// byte by byte: a run has no other byte among any `least` of its own.
+pub(super) fn runs(bytes: &[u8], least: usize) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let window = bytes.get(start..start + least)?;
+            if let Some(last) = window.iter().rposition(|b| !in_run(*b)) {
+                start += last + 1;
+                continue;
+            }
+            let rest = bytes.get(start..)?;
+            let more = rest.get(least..)?.iter().position(|b| !in_run(*b));
+            let run = rest.get(..more.map_or(rest.len(), |more| least + more))?;
+            let at = start;
+            start += run.len() + 1;
+            return Some((at, run));
         }
-        at += len + 1;
-    }
-    false
+    })
 }
 
 /// Ends of lines, the longer ones first; as they are and as JSON writes them.
@@ -72,24 +83,24 @@ const ENDS: [&[u8]; 5] = [b"\r\n", b"\n", b"\r", b"\\r\\n", b"\\n"];
 /// written as escapes.
 fn unbroken(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out: Option<Vec<u8>> = None;
-    let (mut line, mut at, mut copied) = (0usize, 0usize, 0usize);
-    while let Some(byte) = bytes.get(at) {
-        if in_run(*byte) {
-            line += 1;
-            at += 1;
+    let mut copied = 0usize;
+    for at in memchr::memchr3_iter(b'\n', b'\r', b'\\', bytes) {
+        // Inside an end that was taken already.
+        let Some(line) = bytes.get(copied..at) else { continue };
+        // A line behind one that was joined may be shorter.
+        let enough = line.len() >= MIN_LINE || (out.is_some() && !line.is_empty());
+        let last = line.get(line.len().saturating_sub(MIN_LINE)..).unwrap_or_default();
+        if !enough || !last.iter().all(|b| in_run(*b)) {
             continue;
         }
         let rest = bytes.get(at..).unwrap_or_default();
-        let end = ENDS.iter().find(|end| rest.starts_with(end));
-        let length = end.map_or(1, |end| end.len());
-        if end.is_some() && line >= MIN_LINE && bytes.get(at + length).is_some_and(|b| in_run(*b)) {
-            let out = out.get_or_insert_with(|| Vec::with_capacity(bytes.len()));
-            out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
-            copied = at + length;
-        } else {
-            line = 0;
+        let Some(end) = ENDS.iter().find(|end| rest.starts_with(end)) else { continue };
+        if !rest.get(end.len()).is_some_and(|b| in_run(*b)) {
+            continue;
         }
-        at += length;
+        let out = out.get_or_insert_with(|| Vec::with_capacity(bytes.len()));
+        out.extend_from_slice(line);
+        copied = at + end.len();
     }
     let mut out = out?;
     out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
@@ -99,11 +110,10 @@ fn unbroken(bytes: &[u8]) -> Option<Vec<u8>> {
 /// The text with the escapes of JSON and JavaScript that stand for printable ASCII undone; none if
 /// it has none.
 fn escaped(bytes: &[u8]) -> Option<Vec<u8>> {
-    let first = memchr::memchr(b'\\', bytes)?;
-    let mut out = bytes.get(..first)?.to_vec();
-    let (mut at, mut changed) = (first, false);
-    while let Some(byte) = bytes.get(at) {
-        let rest = bytes.get(at..).unwrap_or_default();
+    let mut out: Option<Vec<u8>> = None;
+    let mut copied = 0;
+    for at in memchr::memchr_iter(b'\\', bytes) {
+        let Some(rest) = bytes.get(at..).filter(|_| at >= copied) else { continue };
         let (plain, len) = match rest {
             [b'\\', b'/' | b'"' | b'-' | b'.', ..] => (rest.get(1).copied(), 2),
             [b'\\', b'u', b'0', b'0', high, low, ..] | [b'\\', b'x', high, low, ..] => {
@@ -114,24 +124,25 @@ fn escaped(bytes: &[u8]) -> Option<Vec<u8>> {
             }
             _ => (None, 1),
         };
-        match plain {
-            Some(plain) => {
-                out.push(plain);
-                at += len;
-                changed = true;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
+        let Some(plain) = plain else { continue };
+        let out = out.get_or_insert_with(|| Vec::with_capacity(bytes.len()));
+        out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
+        out.push(plain);
+        copied = at + len;
     }
-    changed.then_some(out)
+    let mut out = out?;
+    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    Some(out)
 }
 
-/// Whether a byte belongs to a run of encoded text.
+/// Whether a byte belongs to a run of encoded text: letters, digits and `+ / - _ =`. Asked for nearly
+/// every byte that leaves, so it is two words of bits.
 fn in_run(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'=')
+    const LOW: u64 = 0x3ff << b'0' | 1 << b'+' | 1 << b'-' | 1 << b'/' | 1 << b'=';
+    const LETTERS: u64 = 0x3ff_ffff;
+    const HIGH: u64 = LETTERS << (b'A' - 64) | LETTERS << (b'a' - 64) | 1 << (b'_' - 64);
+    let word = if b < 64 { LOW } else { HIGH };
+    b < 128 && (word >> (b & 63)) & 1 == 1
 }
 
 fn run_holds(run: &[u8], scan: &mut dyn FnMut(&'static str, &[u8]) -> bool) -> bool {
@@ -177,7 +188,57 @@ fn hex(text: &[u8]) -> Vec<u8> {
 
 /// The text with its percent signs decoded; none if it has none.
 fn percent(bytes: &[u8]) -> Option<Vec<u8>> {
-    memchr::memchr(b'%', bytes)?;
-    let decoded: Vec<u8> = percent_encoding::percent_decode(bytes).collect();
-    (decoded.len() < bytes.len()).then_some(decoded)
+    let mut out: Option<Vec<u8>> = None;
+    let mut copied = 0;
+    for at in memchr::memchr_iter(b'%', bytes) {
+        let digit = |n: usize| bytes.get(at + n).and_then(|b| (*b as char).to_digit(16));
+        let (Some(high), Some(low)) = (digit(1), digit(2)) else { continue };
+        // None inside another: `%` is no digit.
+        let out = out.get_or_insert_with(|| Vec::with_capacity(bytes.len()));
+        out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
+        out.push((high << 4 | low) as u8);
+        copied = at + 3;
+    }
+    let mut out = out?;
+    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bytes_of_runs() {
+        for b in 0..=u8::MAX {
+            let is = b.is_ascii_alphanumeric() || b"+/-_=".contains(&b);
+            assert_eq!(in_run(b), is, "{b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_those_of_a_plain_search(
+            text in "([a-zA-Z0-9+/=_-]{0,30}[ .\\n]{0,2}){0,12}",
+            least in 1usize..25,
+        ) {
+            let mut all = Vec::new();
+            let mut at = 0;
+            for part in text.as_bytes().split(|b| !in_run(*b)) {
+                if part.len() >= least {
+                    all.push((at, part));
+                }
+                at += part.len() + 1;
+            }
+            prop_assert_eq!(runs(text.as_bytes(), least).collect::<Vec<_>>(), all);
+        }
+
+        #[test]
+        fn percent_signs_are_decoded_as_elsewhere(text in "[%0-9a-fA-Fx]{0,40}") {
+            let known: Vec<u8> = percent_encoding::percent_decode(text.as_bytes()).collect();
+            let own = percent(text.as_bytes()).unwrap_or_else(|| text.clone().into_bytes());
+            prop_assert_eq!(own, known);
+        }
+    }
 }

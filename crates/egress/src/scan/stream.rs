@@ -31,6 +31,15 @@ const FREE_EXPANSION: u64 = 16 * 1024 * 1024;
 /// Compressions inside compressions.
 const MAX_LAYERS: usize = 2;
 
+/// Streams of one body that are expanded at one time: a true one, and what looks like a head inside of
+/// it or in front. Chance gives one head in 16 MiB, most of which end within a few bytes.
+const MAX_ALIVE: usize = 8;
+
+/// Heads that a body may have: some, and one for each of so many bytes. An archive of tiny compressed files has
+/// one in a KiB.
+const FREE_HEADS: u64 = 64;
+const HEAD_EACH: u64 = 256;
+
 /// Streams that are expanded at one time, in the whole process: each has about 50 KiB.
 const MAX_EXPANDING: usize = 2048;
 static EXPANDING: AtomicUsize = AtomicUsize::new(0);
@@ -156,7 +165,9 @@ struct Layer {
     fresh: usize,
     total: u64,
     begun: bool,
-    inner: Option<Box<Inflate>>,
+    /// Streams that have begun and not ended.
+    inner: Vec<Inflate>,
+    heads: u64,
     refused: Option<Refused>,
 }
 
@@ -169,7 +180,8 @@ impl Layer {
             fresh: 0,
             total: 0,
             begun: false,
-            inner: None,
+            inner: Vec::new(),
+            heads: 0,
             refused: None,
         }
     }
@@ -200,48 +212,51 @@ impl Layer {
         found.map_or(Ok(()), |finding| Err(Refused::Found(finding)))
     }
 
-    /// Expands what is compressed of the next piece.
-    fn expand(&mut self, mut piece: &[u8]) -> Result<(), Refused> {
-        while !piece.is_empty() {
-            if let Some(inner) = &mut self.inner {
-                let taken = inner.feed(piece)?;
-                piece = piece.get(taken..).unwrap_or_default();
-                if inner.over {
-                    self.inner = None;
-                    // What stands behind may be another one.
-                    continue;
-                }
-                return Ok(());
+    /// Expands what is compressed of the next piece. Every head is followed, also one that stands
+    /// inside what another claims: a false one hides nothing.
+    fn expand(&mut self, piece: &[u8]) -> Result<(), Refused> {
+        if self.through.len() >= MAX_LAYERS || piece.is_empty() {
+            return Ok(());
+        }
+        let mut at = 0;
+        while let Some(inner) = self.inner.get_mut(at) {
+            inner.feed(piece)?;
+            if inner.over {
+                self.inner.remove(at);
+            } else {
+                at += 1;
             }
-            if self.through.len() >= MAX_LAYERS {
-                return Ok(());
-            }
-            // The magic may stand over the edge of two pieces.
-            let end = self.carry.get(self.carry.len().saturating_sub(2)..).unwrap_or_default();
-            let edge: Vec<u8> = end.iter().chain(piece.iter().take(2)).copied().collect();
-            let edge_at = memchr::memmem::find(&edge, &GZIP).map(|at| (at, end.len()));
-            let begin = match edge_at {
-                Some((at, before)) if at < before => Some((edge.get(at..before), 0)),
-                _ => memchr::memmem::find(piece, &GZIP).map(|at| (None, at)),
-            };
-            let (head, at, format) = match begin {
-                Some((head, at)) => (head.unwrap_or_default().to_vec(), at, Format::Gzip),
-                // Too short a magic to look for it anywhere but at the beginning.
-                None if !self.begun && edge.len() >= 2 && end.len() < 2 => {
-                    self.begun = true;
-                    let whole: Vec<u8> = end.iter().chain(piece).take(2).copied().collect();
-                    if !is_zlib(&whole) {
-                        return Ok(());
-                    }
-                    (end.to_vec(), 0, Format::Zlib)
-                }
-                None => return Ok(()),
-            };
+        }
+        // The magic may stand over the edge of two pieces.
+        let end = self.carry.get(self.carry.len().saturating_sub(2)..).unwrap_or_default().to_vec();
+        let edge: Vec<u8> = end.iter().chain(piece.iter().take(2)).copied().collect();
+        if !self.begun && edge.len() >= 2 && end.len() < 2 {
             self.begun = true;
-            let mut inner = Box::new(Inflate::new(self, format)?);
-            inner.feed(&head)?;
-            self.inner = Some(inner);
-            piece = piece.get(at..).unwrap_or_default();
+            // Too short a magic to look for it anywhere but at the beginning.
+            if is_zlib(&edge) {
+                self.follow(Format::Zlib, &end, piece)?;
+            }
+        }
+        for at in memchr::memmem::find_iter(&edge, &GZIP).filter(|at| *at < end.len()) {
+            self.follow(Format::Gzip, edge.get(at..end.len()).unwrap_or_default(), piece)?;
+        }
+        for at in memchr::memmem::find_iter(piece, &GZIP) {
+            self.follow(Format::Gzip, &[], piece.get(at..).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    /// Expands a stream that may begin here.
+    fn follow(&mut self, format: Format, head: &[u8], rest: &[u8]) -> Result<(), Refused> {
+        self.heads += 1;
+        if self.inner.len() >= MAX_ALIVE || self.heads > FREE_HEADS + self.total / HEAD_EACH {
+            return Err(Refused::Bomb);
+        }
+        let mut inner = Inflate::new(self, format)?;
+        inner.feed(head)?;
+        inner.feed(rest)?;
+        if !inner.over {
+            self.inner.push(inner);
         }
         Ok(())
     }
@@ -305,8 +320,8 @@ impl Inflate {
         Ok(Self { decoder, taken: 0, over: false })
     }
 
-    /// Takes what belongs to the stream, and gives how much that was.
-    fn feed(&mut self, piece: &[u8]) -> Result<usize, Refused> {
+    /// Takes what belongs to the stream.
+    fn feed(&mut self, piece: &[u8]) -> Result<(), Refused> {
         let mut at = 0;
         // Small steps, so that the ratio is looked at often.
         while let Some(step) = piece.get(at..).filter(|rest| !rest.is_empty()) {
@@ -336,7 +351,7 @@ impl Inflate {
                 _ => {
                     given.look()?;
                     self.over = true;
-                    return Ok(at.max(1).min(piece.len()));
+                    return Ok(());
                 }
             }
             let given = self.expanded();
@@ -349,8 +364,7 @@ impl Inflate {
             Decoder::Gzip(decoder) => decoder.get_mut(),
             Decoder::Zlib(decoder) => decoder.get_mut(),
         };
-        layer.look()?;
-        Ok(at)
+        layer.look()
     }
 
     fn expanded(&self) -> u64 {
@@ -475,12 +489,39 @@ mod tests {
     }
 
     #[test]
+    fn a_false_head_hides_nothing() {
+        let text = format!("{} {}", noise(6000), token());
+        // A name without end; an extra field of 64 KiB; a stored block of 64 KiB; a body cut off.
+        let heads: [&[u8]; 4] = [
+            b"\x1f\x8b\x08\x08\0\0\0\0\0\xff",
+            b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\xff\xff",
+            b"\x1f\x8b\x08\0\0\0\0\0\0\xff\0\xff\xff\0\0",
+            gzip(noise(4000).as_bytes()).leak().get(..2000).unwrap(),
+        ];
+        for head in heads {
+            let body = [head, &gzip(text.as_bytes())].concat();
+            for cut in [1, 7, 3000, 1 << 20] {
+                assert!(in_pieces(&body, cut).1, "{head:?} {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn heads_are_bounded_and_archives_of_small_files_pass() {
+        let head = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\0\xff\xff\0\0";
+        assert!(in_pieces(&head.repeat(4000), 4096).1);
+        let file = [vec![b' '; 512], gzip(b"a small file"), vec![0; 400]].concat();
+        let archive = file.repeat(500);
+        assert_eq!(in_pieces(&archive, 4096), (archive, false));
+    }
+
+    #[test]
     fn a_body_keeps_little_memory() {
         let mut scanner = BodyScanner::new(Arc::new(Scanner::new(&[]).unwrap()), vec![]);
         for piece in gzip(&b"a word ".repeat(40_000)).chunks(4096) {
             scanner.piece(piece).unwrap();
         }
-        let inner = scanner.top.inner.as_ref().unwrap();
+        let inner = scanner.top.inner.first().unwrap();
         let Decoder::Gzip(decoder) = &inner.decoder else { panic!() };
         assert!(decoder.get_ref().carry.capacity() <= 64 * 1024);
         assert!(scanner.top.carry.capacity() <= 64 * 1024);
