@@ -36,6 +36,11 @@ fn namespace() -> Command {
 
 /// Runs one of the scripts in a namespace, with the program's path and a folder of its own.
 fn run(script: &str, needs: &[&str]) -> Option<Output> {
+    run_after(script, needs, |_| ())
+}
+
+/// The same, with something done in the folder first, where there still is a network.
+fn run_after(script: &str, needs: &[&str], first: impl FnOnce(&Path)) -> Option<Output> {
     let missing: Vec<_> = needs.iter().filter(|program| !found(program)).collect();
     let works = namespace().arg("true").stderr(Stdio::null()).status();
     if !missing.is_empty() || !works.is_ok_and(|status| status.success()) {
@@ -43,6 +48,7 @@ fn run(script: &str, needs: &[&str]) -> Option<Output> {
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
+    first(folder.path());
     let output = namespace()
         .args(["/usr/bin/python3", "-B"])
         .arg(Path::new(SCRIPTS).join(script))
@@ -86,6 +92,47 @@ fn many_idle_tunnels_are_held() {
 #[test]
 fn real_clients_work_through_opened_tls() {
     passes("clients.py", &["ip", "python3", "curl", "openssl", "git"]);
+}
+
+/// Five minutes, which is how long the patterns take: `SEAWALL_LONG=1`.
+#[test]
+fn patterns_over_time_are_told_and_not_refused() {
+    if std::env::var_os("SEAWALL_LONG").is_none() {
+        println!("skipped: takes five minutes; set SEAWALL_LONG=1");
+        return;
+    }
+    passes("rhythm.py", &["ip", "python3"]);
+}
+
+/// A channel's plugin, as `openclaw plugins install` brings it. OpenClaw gives its queue to installed
+/// plugins only, so it is no copy.
+const CHANNEL: &str = "@openclaw/mattermost@2026.9.5";
+
+#[test]
+#[ignore = "a gateway's start takes a minute"]
+fn a_channel_on_websockets_works_under_seawall_up() {
+    let Some(openclaw) = std::env::var_os("SEAWALL_OPENCLAW_DIR") else {
+        println!("skipped: SEAWALL_OPENCLAW_DIR does not name an installed OpenClaw");
+        return;
+    };
+    let programs = Path::new(&openclaw).join("node_modules/.bin");
+    let install = |folder: &Path| {
+        let home = folder.join("home");
+        std::fs::create_dir(&home).unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let done = Command::new(programs.join("openclaw"))
+            .args(["plugins", "install", CHANNEL])
+            .env("HOME", &home)
+            .env("PATH", format!("{}:{path}", programs.display()))
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    if let Some(output) = run_after("channel.py", &["ip", "python3", "openssl"], install) {
+        assert!(output.status.success(), "channel.py failed, see above");
+    }
 }
 
 /// A minute, so no part of the ordinary run: `cargo xtask test --step egress-gateway`.
