@@ -98,6 +98,8 @@ pub struct Place {
     pub home: PathBuf,
     /// Who runs the audit.
     pub uid: u32,
+    /// Whose the state folder is.
+    pub owner: u32,
 }
 
 /// OpenClaw's configuration.
@@ -215,10 +217,24 @@ pub fn names_a_secret(key: &str) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Files {
-    /// Every file that was looked at.
+    /// What was looked at. Of a workspace's other files, those with credentials only.
     pub entries: Vec<FileEntry>,
-    /// Where the walk stopped early, if it did: not everything was seen.
-    pub truncated: Option<PathBuf>,
+    /// Where the look ended early: what is there has not been seen at all.
+    pub cuts: Vec<Cut>,
+    /// Files that were seen, but not searched to their end.
+    pub unread: Vec<Cut>,
+}
+
+/// Something that was left out, so that nothing can be said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cut {
+    /// Where.
+    pub path: PathBuf,
+    /// What is there to OpenClaw.
+    pub kind: FileKind,
+    /// Why, as the end of a sentence.
+    pub why: String,
 }
 
 impl Files {

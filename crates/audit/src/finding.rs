@@ -145,4 +145,64 @@ impl Fix {
         self.steps.push(Step::Command { command: command.into() });
         self
     }
+
+    /// Adds a command for the operator with something in it that others named: a path, an id. What
+    /// cannot be shown on one line, or would be read as an option, is not proposed at all.
+    #[must_use]
+    pub fn run_on(self, command: &str, what: impl std::fmt::Display) -> Self {
+        match quoted(&what.to_string()) {
+            Some(what) => self.run(format!("{command} {what}")),
+            None => self,
+        }
+    }
+}
+
+/// A word as a POSIX shell reads it. `None`: it would be an option, or holds what a terminal or a
+/// reader takes for something else.
+#[must_use]
+pub fn quoted(word: &str) -> Option<String> {
+    // Besides control characters, those that turn the direction of text or cannot be seen.
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(u32::from(c), 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
+                | 0x2060..=0x206f | 0xfe00..=0xfe0f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe0fff)
+    };
+    if word.is_empty() || word.starts_with('-') || word.chars().any(unseen) {
+        return None;
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=,".contains(c);
+    if word.chars().all(plain) {
+        return Some(word.to_owned());
+    }
+    Some(format!("'{}'", word.replace('\'', "'\\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_others_chose_are_words() {
+        let step = |what: &str| Fix::safe("x").run_on("chmod 600", what).steps;
+        let command = |text: &str| vec![Step::Command { command: text.into() }];
+        assert_eq!(step("/a/b-1.txt"), command("chmod 600 /a/b-1.txt"));
+        assert_eq!(step("/x;id>PWN;"), command("chmod 600 '/x;id>PWN;'"));
+        assert_eq!(step("/it's $(id)"), command("chmod 600 '/it'\\''s $(id)'"));
+        for bad in ["", "-R /", "/a\nrm -rf /", "/a\u{1b}[2K", "/a\u{202e}b"] {
+            assert_eq!(step(bad), vec![], "{bad:?}");
+        }
+    }
+
+    /// The real shell has the last word.
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        for word in ["/a b", "/$HOME", "`id`", "*", "~", "#", "a'b\"c\\d", "!x", "{a,b}"] {
+            let said = std::process::Command::new("sh")
+                .args(["-c", &format!("printf %s {}", quoted(word).unwrap_or_default())])
+                .output();
+            if let Ok(said) = said {
+                assert_eq!(String::from_utf8_lossy(&said.stdout), word);
+            }
+        }
+    }
 }

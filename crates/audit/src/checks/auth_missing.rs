@@ -32,7 +32,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
             .fix(Fix::risky("give the gateway a long random token from its environment", "clients that connect without a token")
                 .set("gateway.auth.mode", "token")
                 .set("gateway.auth.token", "${OPENCLAW_GATEWAY_TOKEN}")
-                .run("echo \"OPENCLAW_GATEWAY_TOKEN=$(openssl rand -hex 32)\" >> ~/.openclaw/.env && chmod 600 ~/.openclaw/.env"));
+                .run_on("umask 077 && echo \"OPENCLAW_GATEWAY_TOKEN=$(openssl rand -hex 32)\" >>", facts.place.state_dir.join(".env").display()));
     }
 }
 

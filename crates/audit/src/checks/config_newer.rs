@@ -29,7 +29,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
         && wrote_at > installed
     {
         out.hit(key, format!("`{wrote}` wrote it, {} is installed", install.version))
-            .fix(Fix::risky("install the newer release again, or look through the file", "what the two releases do differently").run(format!("npm install -g openclaw@{}", wrote.trim())));
+            .fix(Fix::risky("install the newer release again, or look through the file", "what the two releases do differently").run_on("npm install -g", format!("openclaw@{}", wrote.trim())));
     }
 }
 

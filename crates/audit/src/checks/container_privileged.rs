@@ -1,6 +1,6 @@
 //! A container should not have the host's rights.
 
-use crate::facts::Facts;
+use crate::facts::{Container, Facts};
 use crate::finding::Fix;
 use crate::registry::{Audience, Check, Out};
 use seawall_model::finding::{Confidence, Level};
@@ -23,12 +23,35 @@ pub(super) static CHECK: Check = Check {
 
 fn run(facts: &Facts, out: &mut Out<'_>) {
     for (place, container, certain) in each(facts, out) {
-        if container.privileged || container.cap_add.iter().any(|cap| matches!(cap.trim_start_matches("CAP_"), "ALL" | "SYS_ADMIN" | "SYS_PTRACE" | "SYS_MODULE" | "DAC_READ_SEARCH" | "NET_ADMIN")) {
-            let hit = out.hit(place, if container.privileged { "privileged".to_owned() } else { format!("added: {}", container.cap_add.join(", ")) });
+        let seen = rights(container);
+        if !seen.is_empty() {
+            let hit = out.hit(place, seen.join("; "));
             let hit = if certain { hit } else { hit.confidence(Confidence::Medium) };
             hit.fix(Fix::risky("take the rights away", "what needed them"));
         }
     }
+}
+
+/// What of the host a container has besides its files.
+fn rights(container: &Container) -> Vec<String> {
+    const WIDE: &[&str] = &["ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "SYS_RAWIO", "DAC_READ_SEARCH", "NET_ADMIN", "BPF"];
+    // Devices that programs need and that hold nothing.
+    const HARMLESS: &[&str] = &["/dev/dri", "/dev/snd", "/dev/video", "/dev/nvidia", "/dev/kfd", "/dev/fuse", "/dev/net/tun", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/tty"];
+    let mut seen = Vec::new();
+    if container.privileged {
+        seen.push("privileged".to_owned());
+    }
+    if container.cap_add.iter().any(|cap| WIDE.contains(&cap.to_ascii_uppercase().trim_start_matches("CAP_"))) {
+        seen.push(format!("added: {}", container.cap_add.join(", ")));
+    }
+    if container.shares.iter().any(|kind| kind != "uts") {
+        seen.push(format!("shares the host's {}", container.shares.join(", ")));
+    }
+    let devices: Vec<&str> = container.devices.iter().map(String::as_str).filter(|device| !HARMLESS.iter().any(|known| device.starts_with(known))).collect();
+    if !devices.is_empty() {
+        seen.push(format!("devices: {}", devices.join(", ")));
+    }
+    seen
 }
 
 #[cfg(test)]
@@ -36,7 +59,6 @@ mod tests {
     use super::*;
     use crate::checks::given;
     use crate::registry::run as check;
-    use crate::facts::Container;
     use serde_json::json;
 
     #[test]
@@ -48,8 +70,16 @@ mod tests {
         facts.host.compose = crate::Fact::Known(vec![]);
         assert_eq!(check(&CHECK, &facts), vec![]);
         let bad = Container { privileged: true, ..plain.clone() };
-        facts.host.compose = crate::Fact::Known(vec![crate::facts::Compose { path: "/c.yml".into(), services: vec![bad] }]);
+        facts.host.compose = crate::Fact::Known(vec![crate::facts::Compose { path: "/c.yml".into(), services: vec![bad], ..Default::default() }]);
         assert!(!check(&CHECK, &facts).is_empty());
     }
 
+    #[test]
+    fn namespaces_and_devices_of_the_host() {
+        let with = |shares: &[&str], devices: &[&str]| {
+            let list = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+            rights(&Container { shares: list(shares), devices: list(devices), ..Default::default() }).len()
+        };
+        assert_eq!((with(&["pid"], &[]), with(&[], &["/dev/sda"]), with(&["uts"], &["/dev/dri/card0"])), (1, 1, 0));
+    }
 }

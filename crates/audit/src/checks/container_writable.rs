@@ -48,7 +48,7 @@ mod tests {
         facts.host.compose = crate::Fact::Known(vec![]);
         assert_eq!(check(&CHECK, &facts), vec![]);
         let bad = Container { read_only: false, ..plain.clone() };
-        facts.host.compose = crate::Fact::Known(vec![crate::facts::Compose { path: "/c.yml".into(), services: vec![bad] }]);
+        facts.host.compose = crate::Fact::Known(vec![crate::facts::Compose { path: "/c.yml".into(), services: vec![bad], ..Default::default() }]);
         assert!(!check(&CHECK, &facts).is_empty());
     }
 

@@ -25,7 +25,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     for job in state.jobs.iter().filter(|job| job.enabled && !job.managed) {
         let runs = matches!(job.payload.as_str(), "command" | "script") || job.schedule == "stream" || job.trigger;
         if runs {
-            out.hit(format!("job {}", job.id), format!("`{}` ({}, {}): {}", job.name, job.schedule, job.payload, job.runs)).fix(Fix::risky("look at it, and remove it if it is not yours", "that job").run(format!("openclaw automations rm {}", job.id)));
+            out.hit(format!("job {}", job.id), format!("`{}` ({}, {}): {}", job.name, job.schedule, job.payload, job.runs)).fix(Fix::risky("look at it, and remove it if it is not yours", "that job").run_on("openclaw automations rm", &job.id));
         }
     }
 }

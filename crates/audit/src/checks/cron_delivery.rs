@@ -24,7 +24,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     let Some(Some(state)) = out.need(&facts.state) else { return };
     for job in state.jobs.iter().filter(|job| job.enabled && !job.managed && !job.delivers.is_empty()) {
         out.hit(format!("job {}", job.id), format!("`{}` delivers to {}", job.name, job.delivers)).severity(if job.delivers.starts_with("webhook") { Level::Medium } else { Level::Low })
-            .fix(Fix::risky("look at it, and remove it if it is not yours", "that job").run(format!("openclaw automations rm {}", job.id)));
+            .fix(Fix::risky("look at it, and remove it if it is not yours", "that job").run_on("openclaw automations rm", &job.id));
     }
 }
 

@@ -24,7 +24,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     let Some(Some(state)) = out.need(&facts.state) else { return };
     for request in &state.pending {
         out.hit(format!("device request {}", request.id), format!("`{}` from {} asks for {}, since {} minutes", request.name, request.from, if request.scopes.is_empty() { "no scopes".into() } else { request.scopes.join(", ") }, (facts.now - request.since) / 60))
-            .fix(Fix::risky("reject what you did not start yourself", "that device").run(format!("openclaw devices reject {}", request.id)));
+            .fix(Fix::risky("reject what you did not start yourself", "that device").run_on("openclaw devices reject", &request.id));
     }
     for request in &state.senders_pending {
         out.hit(format!("sender request on {}", request.from), format!("`{}` asks to write to the agent", request.name)).severity(Level::Low)

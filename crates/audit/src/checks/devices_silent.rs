@@ -24,7 +24,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     let Some(Some(state)) = out.need(&facts.state) else { return };
     for device in state.devices.iter().filter(|device| matches!(device.via.as_str(), "silent" | "local" | "auto" | "trusted-proxy")) {
         out.hit(format!("device {}", device.id), format!("`{}` was approved by `{}`, from {}", device.name, device.via, if device.remote.is_empty() { "this host" } else { &device.remote }))
-            .fix(Fix::risky("remove it if you do not know it", "that device").run(format!("seawall devices revoke {}", device.id)));
+            .fix(Fix::risky("remove it if you do not know it", "that device").run_on("seawall devices revoke", &device.id));
     }
 }
 

@@ -25,7 +25,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     for device in &state.devices {
         let days = (facts.now - device.seen.max(device.approved)) / 86_400;
         if days > 90 {
-            out.hit(format!("device {}", device.id), format!("`{}` was last seen {days} days ago", device.name)).fix(Fix::risky("remove it", "that device").run(format!("seawall devices revoke {}", device.id)));
+            out.hit(format!("device {}", device.id), format!("`{}` was last seen {days} days ago", device.name)).fix(Fix::risky("remove it", "that device").run_on("seawall devices revoke", &device.id));
         }
     }
 }

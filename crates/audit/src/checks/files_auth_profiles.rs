@@ -23,6 +23,7 @@ pub(super) static CHECK: Check = Check {
 
 fn run(facts: &Facts, out: &mut Out<'_>) {
     let Some(files) = out.need(&facts.files) else { return };
+    modes::whole(files, &[FileKind::AuthProfiles], out);
     for file in files.entries.iter().filter(|file| file.kind == FileKind::AuthProfiles) {
         modes::judge(file, &facts.place, out);
     }

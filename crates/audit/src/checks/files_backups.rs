@@ -23,6 +23,7 @@ pub(super) static CHECK: Check = Check {
 
 fn run(facts: &Facts, out: &mut Out<'_>) {
     let Some(files) = out.need(&facts.files) else { return };
+    modes::whole(files, &[FileKind::Backup], out);
     for file in files.entries.iter().filter(|file| matches!(file.kind, FileKind::Backup)) {
         modes::judge(file, &facts.place, out);
     }

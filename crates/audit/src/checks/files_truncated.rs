@@ -22,8 +22,8 @@ pub(super) static CHECK: Check = Check {
 
 fn run(facts: &Facts, out: &mut Out<'_>) {
     let Some(files) = out.need(&facts.files) else { return };
-    if let Some(at) = &files.truncated {
-        out.hit(at.display().to_string(), "more files than one look allows; the rest was left out").fix(Fix::safe("move data that is not the agent's out of the workspace"));
+    for cut in files.cuts.iter().chain(&files.unread) {
+        out.hit(cut.path.display().to_string(), cut.why.clone()).fix(Fix::safe("move data that is not the agent's out of the workspace, or let it be read: `sudo seawall audit`"));
     }
 }
 
@@ -31,6 +31,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
 mod tests {
     use super::*;
     use crate::checks::given;
+    use crate::facts::{Cut, FileKind, Files};
     use crate::registry::run as check;
     use serde_json::json;
 
@@ -39,8 +40,9 @@ mod tests {
         let mut facts = given::config(json!({}));
         given::files(&mut facts, vec![]);
         assert_eq!(check(&CHECK, &facts), vec![]);
-        facts.files = crate::Fact::Known(crate::facts::Files { entries: vec![], truncated: Some("/w".into()) });
-        assert_eq!(check(&CHECK, &facts).len(), 1);
+        let cut = |path: &str| Cut { path: path.into(), kind: FileKind::WorkspaceFile, why: "has too many files".into() };
+        facts.files = crate::Fact::Known(Files { cuts: vec![cut("/w")], unread: vec![cut("/w/big")], ..Files::default() });
+        assert_eq!(check(&CHECK, &facts).len(), 2);
     }
 
 }

@@ -24,7 +24,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     let Some(state) = out.need(&facts.state) else { return };
     for (id, record) in state.iter().flat_map(|state| &state.hook_installs) {
         for fault in crate::openclaw::installs::faults(record) {
-            out.hit(format!("hook {id}"), fault).fix(Fix::risky("install the exact version again", "the hook while it is installed").run(format!("openclaw hooks update {id}")));
+            out.hit(format!("hook {id}"), fault).fix(Fix::risky("install the exact version again", "the hook while it is installed").run_on("openclaw hooks update", id));
         }
     }
 }

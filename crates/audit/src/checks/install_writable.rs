@@ -23,7 +23,7 @@ pub(super) static CHECK: Check = Check {
 fn run(facts: &Facts, out: &mut Out<'_>) {
     let Some(install) = out.need(&facts.install) else { return };
     if let Some(path) = &install.writable {
-        out.hit(path.display().to_string(), "writable by its group or by everybody").fix(Fix::safe("take the right to write away").run(format!("chmod -R go-w {}", install.package.display())));
+        out.hit(path.display().to_string(), "writable by its group or by everybody").fix(Fix::safe("take the right to write away").run_on("chmod -R go-w", install.package.display()));
     }
 }
 

@@ -204,6 +204,6 @@ mod given {
 
     /// Sets what is known about files.
     pub(super) fn files(facts: &mut Facts, entries: Vec<FileEntry>) {
-        facts.files = Fact::Known(Files { entries, truncated: None });
+        facts.files = Fact::Known(Files { entries, ..Files::default() });
     }
 }

@@ -32,7 +32,7 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     for path in plain(&config.value) {
         let key = dotted(&path);
         let variable: String = path.iter().filter(|part| !matches!(part.as_str(), "channels" | "accounts" | "providers" | "models" | "entries" | "config")).map(|part| part.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")).collect::<Vec<_>>().join("_");
-        out.hit(key.clone(), seen).severity(severity).fix(Fix::risky("move it to the environment or to a provider", "nothing, once the variable is set").set_at(path, Some(format!("${{{variable}}}").into())).run(format!("printf '%s\\n' '{variable}=...' >> {}/.env", facts.place.state_dir.display())));
+        out.hit(key.clone(), seen).severity(severity).fix(Fix::risky("move it to the environment or to a provider", "nothing, once the variable is set").set_at(path, Some(format!("${{{variable}}}").into())).run_on(&format!("printf '%s\\n' '{variable}=...' >>"), facts.place.state_dir.join(".env").display()));
     }
 }
 

@@ -113,6 +113,10 @@ pub struct Container {
     pub privileged: bool,
     /// Its network mode.
     pub network: String,
+    /// Namespaces of the host that it shares, besides the network: `pid`, `ipc`, `userns`, `uts`.
+    pub shares: Vec<String>,
+    /// Devices of the host.
+    pub devices: Vec<String>,
     /// Added capabilities.
     pub cap_add: Vec<String>,
     /// Security options.
@@ -170,6 +174,8 @@ pub struct Compose {
     pub path: PathBuf,
     /// Its services that have to do with OpenClaw, in the form of containers that would run.
     pub services: Vec<Container>,
+    /// What of it was not read or not understood, so that nothing can be said of it.
+    pub unread: Vec<String>,
 }
 
 /// The SSH server's settings, as `sshd -T` prints them, by lower-case keyword.

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A rule set of a large host has a few megabytes.
@@ -50,7 +50,7 @@ pub(super) fn output<A: AsRef<OsStr>>(
     if let Some(mut pipe) = child.stderr.take() {
         let _ = until(&mut pipe, &mut complaint, deadline);
     }
-    let status = child.wait().map_err(|e| e.to_string())?;
+    let status = ended(&mut child, deadline).map_err(|why| format!("`{name}` {why}"))?;
     if !status.success() {
         let complaint = String::from_utf8_lossy(&complaint);
         let line =
@@ -58,6 +58,24 @@ pub(super) fn output<A: AsRef<OsStr>>(
         return Err(format!("`{name}` failed: {}", line.chars().take(200).collect::<String>()));
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Waits for a program that has closed its output, which does not mean that it ends.
+fn ended(child: &mut Child, deadline: Instant) -> Result<ExitStatus, String> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err("took too long".into());
+            }
+            Err(e) => return Err(e.to_string()),
+        }
+    }
 }
 
 /// Reads to the end, up to a deadline.
@@ -110,6 +128,12 @@ mod tests {
         assert!(shell("echo why >&2; exit 3", long).unwrap_err().contains("why"));
         assert!(
             shell("exec sleep 60", Duration::from_millis(50)).unwrap_err().contains("too long")
+        );
+        // Its output is closed, and it runs on.
+        assert!(
+            shell("exec sleep 60 >/dev/null 2>&1", Duration::from_millis(50))
+                .unwrap_err()
+                .contains("too long")
         );
         assert!(output(Path::new("/nothing"), &["x"], long).is_err());
     }

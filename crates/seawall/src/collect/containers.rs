@@ -1,7 +1,6 @@
-//! Running containers, from the engine's own socket, and compose files beside the deployment.
+//! Running containers, from the engine's own socket.
 
-use super::yaml;
-use seawall_audit::facts::{Compose, Container, Fact, Mount, Published};
+use seawall_audit::facts::{Container, Fact, Mount, Published};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -12,7 +11,6 @@ use std::time::Duration;
 const MAX_CONTAINERS: usize = 200;
 /// An answer about 200 containers has a few megabytes.
 const MAX_ANSWER: u64 = 16 * 1024 * 1024;
-const MAX_COMPOSE: u64 = 1024 * 1024;
 
 pub(super) fn containers(state_dir: &Path) -> Fact<Vec<Container>> {
     let socket = sockets().into_iter().find(|path| path.exists());
@@ -110,6 +108,23 @@ fn inspected(json: &Value, state_dir: &Path) -> Container {
         read_only: flag("/HostConfig/ReadonlyRootfs"),
         privileged: flag("/HostConfig/Privileged"),
         network: text("/HostConfig/NetworkMode"),
+        shares: [
+            ("PidMode", "pid"),
+            ("IpcMode", "ipc"),
+            ("UsernsMode", "userns"),
+            ("UTSMode", "uts"),
+        ]
+        .iter()
+        .filter(|(key, _)| text(&format!("/HostConfig/{key}")) == "host")
+        .map(|(_, kind)| (*kind).to_owned())
+        .collect(),
+        devices: json
+            .pointer("/HostConfig/Devices")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|device| Some(device.get("PathOnHost")?.as_str()?.to_owned()))
+            .collect(),
         cap_add: list("/HostConfig/CapAdd"),
         security: list("/HostConfig/SecurityOpt"),
         mounts,
@@ -129,7 +144,7 @@ fn inspected(json: &Value, state_dir: &Path) -> Container {
 }
 
 /// Whether a container has to do with OpenClaw.
-fn concerns(container: &Container, state_dir: &Path) -> bool {
+pub(super) fn concerns(container: &Container, state_dir: &Path) -> bool {
     let named = [&container.name, &container.image].iter().any(|text| {
         let lower = text.to_ascii_lowercase();
         lower.contains("openclaw") || lower.contains("clawdbot") || lower.contains("moltbot")
@@ -150,163 +165,10 @@ fn strings(value: Option<&Value>) -> Vec<String> {
         .collect()
 }
 
-/// Compose files in the folders where people keep them.
-pub(super) fn compose(state_dir: &Path, home: &Path) -> Fact<Vec<Compose>> {
-    let here = std::env::current_dir().unwrap_or_default();
-    let mut folders = vec![
-        state_dir.to_owned(),
-        home.to_owned(),
-        home.join("openclaw"),
-        here,
-        "/opt/openclaw".into(),
-        "/srv/openclaw".into(),
-    ];
-    folders.dedup();
-    let mut out: Vec<Compose> = Vec::new();
-    for folder in folders {
-        for name in ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"] {
-            let path = folder.join(name);
-            if out.iter().any(|known| known.path == path) {
-                continue;
-            }
-            let mut text = String::new();
-            match crate::deploy::open_file(&path)
-                .and_then(|file| file.take(MAX_COMPOSE).read_to_string(&mut text))
-            {
-                Err(e)
-                    if e.kind() == std::io::ErrorKind::NotFound
-                        || e.kind() == std::io::ErrorKind::NotADirectory =>
-                {
-                    continue;
-                }
-                Err(e) => {
-                    return Fact::unknown(
-                        format!("`{}`: {e}", path.display()),
-                        "sudo seawall audit",
-                    );
-                }
-                Ok(_) => {}
-            }
-            let Some(json) = yaml::parse(&text) else {
-                return Fact::unknown(
-                    format!("`{}` is not YAML, or too large", path.display()),
-                    "docker compose config",
-                );
-            };
-            let services = json.get("services").and_then(Value::as_object).into_iter().flatten();
-            let services: Vec<Container> = services
-                .map(|(name, service)| described(name, service, &folder, home))
-                .filter(|service| concerns(service, state_dir))
-                .collect();
-            if !services.is_empty() {
-                out.push(Compose { path, services });
-            }
-        }
-    }
-    Fact::Known(out)
-}
-
-/// A service of a compose file, as the container that would run.
-fn described(name: &str, service: &Value, folder: &Path, home: &Path) -> Container {
-    let text = |key: &str| match service.get(key) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => String::new(),
-    };
-    let flag =
-        |key: &str| matches!(service.get(key), Some(Value::Bool(true))) || text(key) == "true";
-    let mounts = service.get("volumes").and_then(Value::as_array).into_iter().flatten().filter_map(
-        |volume| {
-            let (source, target, writable) = match volume {
-                Value::String(text) => {
-                    let mut parts = text.split(':');
-                    let (source, target) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-                    (
-                        source,
-                        target,
-                        parts.next().is_none_or(|mode| !mode.split(',').any(|word| word == "ro")),
-                    )
-                }
-                other => {
-                    let word = |key: &str| {
-                        other.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-                    };
-                    (
-                        word("source"),
-                        word("target"),
-                        other.get("read_only") != Some(&Value::Bool(true)),
-                    )
-                }
-            };
-            // A name without a slash is a volume of the engine's.
-            let path = if let Some(rest) = source.strip_prefix("~/") {
-                home.join(rest)
-            } else if let Some(rest) =
-                source.strip_prefix("${HOME}").or_else(|| source.strip_prefix("$HOME"))
-            {
-                home.join(rest.trim_start_matches('/'))
-            } else if source == "~" {
-                home.to_owned()
-            } else if source.starts_with('.') {
-                folder.join(&source)
-            } else if source.starts_with('/') {
-                PathBuf::from(&source)
-            } else {
-                return None;
-            };
-            Some(Mount { source: path.display().to_string(), target, writable })
-        },
-    );
-    let ports =
-        service.get("ports").and_then(Value::as_array).into_iter().flatten().filter_map(published);
-    Container {
-        name: name.to_owned(),
-        image: text("image"),
-        // Without one, the image's own holds: the official image has `node`.
-        user: if text("user").is_empty() && text("image").contains("openclaw") {
-            "node".into()
-        } else {
-            text("user")
-        },
-        read_only: flag("read_only"),
-        privileged: flag("privileged"),
-        network: text("network_mode"),
-        cap_add: strings(service.get("cap_add")),
-        security: strings(service.get("security_opt")),
-        mounts: mounts.collect(),
-        ports: ports.collect(),
-        ..Container::default()
-    }
-}
-
-/// `8080:80`, `127.0.0.1:8080:80/tcp`, `[::1]:1:2`, or the long form.
-fn published(port: &Value) -> Option<Published> {
-    if let Some(text) = port.as_str() {
-        let text = text.split('/').next()?;
-        let (rest, inside) = text.rsplit_once(':')?;
-        let (address, outside) = rest.rsplit_once(':').unwrap_or(("", rest));
-        return Some(Published {
-            address: address.to_owned(),
-            port: outside.parse().ok()?,
-            inside: inside.parse().ok()?,
-        });
-    }
-    let number = |key: &str| {
-        let value = port.get(key)?;
-        value.as_u64().and_then(|n| u16::try_from(n).ok()).or_else(|| value.as_str()?.parse().ok())
-    };
-    Some(Published {
-        address: port.get("host_ip").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        port: number("published")?,
-        inside: number("target")?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-    use std::fs;
 
     #[test]
     fn what_an_engine_says_is_read() {
@@ -322,21 +184,6 @@ mod tests {
         assert!(one.openclaw && one.read_only && !one.privileged);
         assert!(one.ports.len() == 1 && one.ports[0].exposed());
         assert_eq!(one.mounts[0].source, "/var/run/docker.sock");
-    }
-
-    #[test]
-    fn compose_files_are_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let home = dir.path().canonicalize().unwrap();
-        fs::write(home.join("compose.yml"), "services:\n  openclaw:\n    image: openclaw:1\n    read_only: true\n    user: 0\n    ports: ['18789:18789', '127.0.0.1:1:2']\n    volumes: ['~/.ssh:/ssh:ro', 'data:/d', './ws:/w']\n  db:\n    image: postgres\n").unwrap();
-        let Fact::Known(found) = compose(&home.join("none"), &home) else { panic!() };
-        let service =
-            &found.iter().find(|file| file.path == home.join("compose.yml")).unwrap().services[0];
-        assert_eq!(
-            (service.user.as_str(), service.read_only, service.mounts.len()),
-            ("0", true, 2)
-        );
-        assert_eq!(service.ports.iter().map(Published::exposed).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Skills and folders that are looked at; OpenClaw itself loads fewer.
@@ -25,15 +26,25 @@ pub(super) fn content(state_dir: &Path, workspaces: &[PathBuf]) -> Fact<Content>
     let mut folders = 0;
     for root in workspaces.iter().map(PathBuf::as_path).chain([state_dir]) {
         let inside = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let mut queue = vec![root.join("skills"), root.join(".agents/skills")];
-        while let Some(dir) = queue.pop() {
+        // The two may be links themselves.
+        let mut queue: Vec<(PathBuf, bool)> = [root.join("skills"), root.join(".agents/skills")]
+            .into_iter()
+            .map(|dir| {
+                let linked = dir.canonicalize().is_ok_and(|real| {
+                    real.strip_prefix(&inside).ok() != dir.strip_prefix(root).ok()
+                });
+                (dir, linked)
+            })
+            .collect();
+        while let Some((dir, linked)) = queue.pop() {
             folders += 1;
             if folders > MAX_FOLDERS || out.skills.len() >= MAX_SKILLS {
                 out.truncated = Some(dir);
                 break;
             }
             // A link that leads back up would be walked for ever.
-            if !seen.insert(dir.canonicalize().unwrap_or_else(|_| dir.clone())) {
+            let Ok(about) = fs::metadata(&dir) else { continue };
+            if !seen.insert((about.dev(), about.ino())) {
                 continue;
             }
             let Ok(entries) = fs::read_dir(&dir) else { continue };
@@ -43,8 +54,11 @@ pub(super) fn content(state_dir: &Path, workspaces: &[PathBuf]) -> Fact<Content>
                 if name.as_encoded_bytes().starts_with(b".") || name == "node_modules" {
                     continue;
                 }
+                let Ok(kind) = entry.file_type() else { continue };
                 if name == "SKILL.md" {
-                    let real = path.canonicalize().ok();
+                    // Only what is reached through a link can lie elsewhere.
+                    let real =
+                        if kind.is_symlink() || linked { path.canonicalize().ok() } else { None };
                     out.skills.push(Skill {
                         name: dir
                             .file_name()
@@ -54,8 +68,8 @@ pub(super) fn content(state_dir: &Path, workspaces: &[PathBuf]) -> Fact<Content>
                         path,
                         approved: false,
                     });
-                } else if path.is_dir() {
-                    queue.push(path);
+                } else if kind.is_dir() || (kind.is_symlink() && path.is_dir()) {
+                    queue.push((path, linked || kind.is_symlink()));
                 }
             }
         }

@@ -1,23 +1,21 @@
 //! Modes and owners of the deployment's files, and credentials in what the agent can read.
 
-use seawall_audit::facts::{Config, FileEntry, FileKind, Files};
-use seawall_egress::scan::Scanner;
-use std::collections::BTreeSet;
+use super::reach::{self, Reader};
+use seawall_audit::facts::{Config, Cut, FileEntry, FileKind, Files};
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Files that are looked at, and how deep: a workspace with more is a checkout or a data folder,
-/// and the report says where the look stopped.
-const MAX_FILES: usize = 20_000;
-const MAX_DEPTH: usize = 8;
-/// Credentials stand in short files; what is read in all keeps the audit fast.
-const MAX_READ: u64 = 128 * 1024;
-const MAX_READ_ALL: u64 = 64 * 1024 * 1024;
+/// Files of one kind of folder (credentials, backups, one agent's sessions): a folder with more is
+/// one that somebody fills.
+const MAX_FILES: usize = 5_000;
+/// Agents, and copies of the configuration.
+const MAX_AGENTS: usize = 5_000;
 
 /// Files that go into every prompt.
-const INSTRUCTIONS: &[&str] = &[
+pub(super) const INSTRUCTIONS: &[&str] = &[
     "AGENTS.md",
     "SOUL.md",
     "IDENTITY.md",
@@ -59,11 +57,13 @@ pub(super) fn workspaces(config: Option<&Config>, state_dir: &Path, home: &Path)
 
 /// Everything that the checks of files look at.
 pub(super) fn files(config: Option<&Config>, places: &Places<'_>) -> Files {
+    let reader = Reader::new();
     let mut walk = Walk {
         out: Files::default(),
-        scanner: Scanner::new(&[]).ok(),
-        read: 0,
-        seen: BTreeSet::new(),
+        reader: &reader,
+        seen: HashSet::new(),
+        left: 0,
+        buffer: Vec::new(),
     };
     walk.named(places.state_link, FileKind::StateDir);
     walk.named(places.config_link, FileKind::Config);
@@ -74,7 +74,7 @@ pub(super) fn files(config: Option<&Config>, places: &Places<'_>) -> Files {
     if let Some(folder) = places.config_link.parent() {
         let name =
             places.config_link.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten().take(MAX_FILES) {
+        for entry in walk.listed(folder, FileKind::Backup, MAX_AGENTS) {
             let other = entry.file_name().to_string_lossy().into_owned();
             if other != name && other.starts_with(&name) {
                 walk.named(&entry.path(), FileKind::Backup);
@@ -84,17 +84,14 @@ pub(super) fn files(config: Option<&Config>, places: &Places<'_>) -> Files {
     for env in [state.join(".env"), places.home.join(".env")] {
         walk.named(&env, FileKind::Env);
     }
-    walk.named(&state.join("credentials"), FileKind::Credentials);
-    walk.below(&state.join("credentials"), 2, &|_| FileKind::Credentials);
+    walk.folder(&state.join("credentials"), 2, FileKind::Credentials);
     for backup in ["backups", "backup"] {
-        walk.named(&state.join(backup), FileKind::Backup);
-        walk.below(&state.join(backup), 3, &|_| FileKind::Backup);
+        walk.folder(&state.join(backup), 3, FileKind::Backup);
     }
     for suffix in ["", "-wal", "-shm"] {
         walk.named(&state.join(format!("state/openclaw.sqlite{suffix}")), FileKind::StateDatabase);
     }
-    for agent in fs::read_dir(state.join("agents")).into_iter().flatten().flatten().take(MAX_FILES)
-    {
+    for agent in walk.listed(&state.join("agents"), FileKind::AuthProfiles, MAX_AGENTS) {
         let dir = agent.path();
         for name in [
             "auth-profiles.json",
@@ -104,8 +101,7 @@ pub(super) fn files(config: Option<&Config>, places: &Places<'_>) -> Files {
         ] {
             walk.named(&dir.join("agent").join(name), FileKind::AuthProfiles);
         }
-        walk.named(&dir.join("sessions"), FileKind::Sessions);
-        walk.below(&dir.join("sessions"), 2, &|_| FileKind::Sessions);
+        walk.folder(&dir.join("sessions"), 2, FileKind::Sessions);
     }
     walk.named(&state.join("logs"), FileKind::Log);
     if let Some(log) = config.and_then(|config| config.str("logging.file")) {
@@ -113,16 +109,13 @@ pub(super) fn files(config: Option<&Config>, places: &Places<'_>) -> Files {
     }
     for workspace in places.workspaces {
         walk.named(workspace, FileKind::Workspace);
-        walk.below(workspace, MAX_DEPTH, &|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if INSTRUCTIONS.contains(&name.as_ref()) {
-                FileKind::Instructions
-            } else {
-                FileKind::WorkspaceFile
-            }
-        });
+        for name in INSTRUCTIONS {
+            walk.named(&workspace.join(name), FileKind::Instructions);
+        }
     }
-    walk.out
+    let Walk { mut out, seen, .. } = walk;
+    reach::workspaces(places.workspaces, &seen, &reader, &mut out);
+    out
 }
 
 /// Where to look.
@@ -135,28 +128,32 @@ pub(super) struct Places<'a> {
     pub(super) workspaces: &'a [PathBuf],
 }
 
-struct Walk {
+struct Walk<'a> {
     out: Files,
-    scanner: Option<Scanner>,
-    read: u64,
-    seen: BTreeSet<PathBuf>,
+    reader: &'a Reader,
+    seen: HashSet<OsString>,
+    /// Files that one folder may still have.
+    left: usize,
+    buffer: Vec<u8>,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// One path, when it exists.
     fn named(&mut self, path: &Path, kind: FileKind) {
-        if self.seen.contains(path) {
+        if self.seen.contains(path.as_os_str()) {
             return;
         }
         let Ok(own) = fs::symlink_metadata(path) else { return };
         let link = own.is_symlink().then(|| fs::canonicalize(path).ok()).flatten();
-        let Ok(meta) = fs::metadata(path) else { return };
-        self.seen.insert(path.to_owned());
-        let secrets = if meta.is_file() && reads(kind, path) {
-            self.secrets(path, meta.len())
+        let meta = if own.is_symlink() {
+            let Ok(meta) = fs::metadata(path) else { return };
+            meta
         } else {
-            Vec::new()
+            own
         };
+        self.seen.insert(path.as_os_str().to_owned());
+        let secrets =
+            if meta.is_file() && reads(kind) { self.secrets(path, kind) } else { Vec::new() };
         self.out.entries.push(FileEntry {
             path: path.to_owned(),
             kind,
@@ -165,133 +162,85 @@ impl Walk {
             uid: meta.uid(),
             gid: meta.gid(),
             link,
-            acl: !matches!(kind, FileKind::WorkspaceFile) && acl(path, meta.mode()),
+            acl: acl(path, meta.mode()),
             secrets,
         });
     }
 
-    /// Everything below a folder; symlinks are not followed.
-    fn below(&mut self, dir: &Path, depth: usize, kind: &dyn Fn(&Path) -> FileKind) {
-        let Ok(entries) = fs::read_dir(dir) else { return };
-        for entry in entries.flatten() {
-            if self.out.entries.len() >= MAX_FILES || depth == 0 {
-                self.out.truncated.get_or_insert_with(|| dir.to_owned());
-                return;
-            }
+    /// A folder and everything below it; symlinks are not followed.
+    fn folder(&mut self, dir: &Path, depth: usize, kind: FileKind) {
+        self.named(dir, kind);
+        self.left = MAX_FILES;
+        self.below(dir, depth, kind);
+    }
+
+    fn below(&mut self, dir: &Path, depth: usize, kind: FileKind) {
+        for entry in self.listed(dir, kind, MAX_FILES) {
             let Ok(what) = entry.file_type() else { continue };
-            let name = entry.file_name();
             if what.is_dir() {
-                if name != "node_modules" && name != ".git" {
+                if depth > 1 {
                     self.below(&entry.path(), depth - 1, kind);
+                } else {
+                    self.cut(&entry.path(), kind, "was not looked at: it lies too deep");
                 }
             } else if what.is_file() {
-                let path = entry.path();
-                let kind = kind(&path);
-                self.named(&path, kind);
+                if self.left == 0 {
+                    return self.cut(dir, kind, "has too many files: the rest was not looked at");
+                }
+                self.left -= 1;
+                self.named(&entry.path(), kind);
             }
         }
+    }
+
+    /// What lies in a folder. One that is not there has nothing.
+    fn listed(&mut self, dir: &Path, kind: FileKind, most: usize) -> Vec<fs::DirEntry> {
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(e) => {
+                use std::io::ErrorKind::{NotADirectory, NotFound};
+                if !matches!(e.kind(), NotFound | NotADirectory) {
+                    self.cut(dir, kind, &format!("could not be read: {e}"));
+                }
+                return Vec::new();
+            }
+        };
+        let mut all: Vec<fs::DirEntry> = entries.flatten().take(most + 1).collect();
+        if all.len() > most {
+            all.pop();
+            self.cut(dir, kind, "has too many entries: the rest was not looked at");
+        }
+        all
+    }
+
+    fn cut(&mut self, path: &Path, kind: FileKind, why: &str) {
+        self.out.cuts.push(Cut { path: path.to_owned(), kind, why: why.to_owned() });
     }
 
     /// The kinds of credentials in a file.
-    fn secrets(&mut self, path: &Path, size: u64) -> Vec<String> {
-        let Some(scanner) = &self.scanner else { return Vec::new() };
-        if size == 0 || size > MAX_READ || self.read > MAX_READ_ALL {
-            return Vec::new();
+    fn secrets(&mut self, path: &Path, kind: FileKind) -> Vec<String> {
+        let found = match crate::deploy::open_file(path) {
+            Ok(mut file) => self.reader.look(path, &mut file, &mut self.buffer),
+            Err(e) => reach::Found {
+                left: Some(format!("could not be read: {e}")),
+                ..reach::Found::default()
+            },
+        };
+        if let Some(why) = found.left {
+            self.out.unread.push(Cut { path: path.to_owned(), kind, why });
         }
-        let mut bytes = Vec::new();
-        if crate::deploy::open_file(path)
-            .and_then(|file| file.take(MAX_READ).read_to_end(&mut bytes))
-            .is_err()
-        {
-            return Vec::new();
-        }
-        self.read += size;
-        let mut found = Vec::new();
-        // One kind hides the next: ask again without it. Few files hold more than two.
-        while let Some(hit) = scanner.scan(&bytes, &found).filter(|_| found.len() < 4) {
-            found.push(hit.kind.to_string());
-        }
-        if found.is_empty() && is_env(path) && assigns(&bytes) {
-            found.push("credentials by name".into());
-        }
-        found
+        found.secrets
     }
 }
 
-/// Whether a file of this kind is worth reading: text that may hold credentials.
-fn reads(kind: FileKind, path: &Path) -> bool {
-    match kind {
-        FileKind::Env | FileKind::Instructions | FileKind::Log | FileKind::Backup => true,
-        FileKind::WorkspaceFile => {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-            let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-            match extension {
-                None => true,
-                Some(extension) => {
-                    const TEXT: &[&str] = &[
-                        "env",
-                        "json",
-                        "json5",
-                        "jsonc",
-                        "toml",
-                        "yaml",
-                        "yml",
-                        "ini",
-                        "cfg",
-                        "conf",
-                        "properties",
-                        "md",
-                        "txt",
-                        "sh",
-                        "bash",
-                        "py",
-                        "js",
-                        "ts",
-                        "mjs",
-                        "rb",
-                        "pem",
-                        "key",
-                        "p8",
-                        "netrc",
-                        "npmrc",
-                        "pypirc",
-                        "tfvars",
-                        "tfstate",
-                        "log",
-                        "csv",
-                        "xml",
-                        "local",
-                        "production",
-                        "development",
-                    ];
-                    name.starts_with('.') || TEXT.contains(&extension)
-                }
-            }
-        }
-        _ => false,
-    }
-}
-
-fn is_env(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with(".env") || name.ends_with(".env")
-}
-
-/// Whether a `.env` file gives a credential's name a value.
-fn assigns(bytes: &[u8]) -> bool {
-    String::from_utf8_lossy(bytes).lines().any(|line| {
-        line.split_once('=').is_some_and(|(name, value)| {
-            let value = value.trim().trim_matches(['"', '\'']);
-            seawall_audit::facts::names_a_secret(name.trim_start_matches("export ").trim())
-                && value.len() >= 8
-                && !value.starts_with("${")
-        })
-    })
+/// Whether a file of this kind may hold credentials that do not belong there.
+fn reads(kind: FileKind) -> bool {
+    matches!(kind, FileKind::Env | FileKind::Instructions | FileKind::Log | FileKind::Backup)
 }
 
 /// Whether an access control list says more than the mode. Its text form has more than the three
 /// entries of the mode: then the extended attribute exists.
-fn acl(path: &Path, mode: u32) -> bool {
+pub(super) fn acl(path: &Path, mode: u32) -> bool {
     // With a list, the group bits are its mask: no bits, nobody gains anything.
     if mode & 0o070 == 0 {
         return false;
@@ -350,5 +299,30 @@ mod tests {
             .map(|file| file.path.clone())
             .collect();
         assert_eq!(with, [state.join("workspace/.env")]);
+    }
+
+    #[test]
+    fn a_full_folder_hides_no_other_and_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(state.join("credentials")).unwrap();
+        fs::create_dir_all(state.join("workspace")).unwrap();
+        for n in 0..=MAX_FILES {
+            fs::write(state.join(format!("credentials/{n}")), "").unwrap();
+        }
+        fs::write(state.join("workspace/.env"), "MY_PASSWORD=correct-horse-battery").unwrap();
+        let workspaces = workspaces(None, &state, &state);
+        let config = state.join("openclaw.json");
+        let places = Places {
+            state_dir: &state,
+            state_link: &state,
+            config_link: &config,
+            home: &state,
+            workspaces: &workspaces,
+        };
+        let files = files(None, &places);
+        assert_eq!(files.cuts.len(), 1, "{:?}", files.cuts);
+        assert!(files.cuts.iter().all(|cut| cut.kind == FileKind::Credentials));
+        assert!(files.entries.iter().any(|file| !file.secrets.is_empty()));
     }
 }

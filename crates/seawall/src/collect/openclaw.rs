@@ -1,6 +1,6 @@
 //! What OpenClaw's own files say: its configuration, with the environment it names, and its program.
 
-use crate::deploy::{ConfigError, Deployment, load, open_file};
+use crate::deploy::{ConfigError, Deployment, LoadedConfig, open_file};
 use seawall_audit::facts::{Config, Fact, Install, Shape};
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,10 +17,11 @@ const MAX_ENV: u64 = 256 * 1024;
 /// counts more than the one that the audit was started in.
 /// The second is why it cannot be used, when that is its own fault.
 pub(super) fn config(
+    loaded: Result<LoadedConfig, ConfigError>,
     deployment: &Deployment,
     gateway: &BTreeMap<String, String>,
 ) -> (Fact<Config>, Option<String>) {
-    let loaded = match load(&deployment.config_path, &deployment.include_roots) {
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             let denied = matches!(&error, ConfigError::Unreadable { path, .. }
@@ -49,8 +50,9 @@ pub(super) fn config(
 }
 
 /// The port that the configuration gives the gateway.
-pub(super) fn port(deployment: &Deployment) -> u16 {
-    load(&deployment.config_path, &deployment.include_roots)
+pub(super) fn port(loaded: &Result<LoadedConfig, ConfigError>) -> u16 {
+    loaded
+        .as_ref()
         .ok()
         .and_then(|loaded| loaded.value.pointer("/gateway/port")?.as_u64())
         .and_then(|port| u16::try_from(port).ok())

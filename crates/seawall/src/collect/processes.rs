@@ -72,6 +72,13 @@ pub(super) struct Seen {
     pub(super) doubt: Option<String>,
 }
 
+impl Seen {
+    /// Nothing was seen, and why.
+    pub(super) fn unknown(why: String) -> Self {
+        Self { gateway: Vec::new(), env: BTreeMap::new(), names: Vec::new(), doubt: Some(why) }
+    }
+}
+
 /// What is known of one process that may be the gateway.
 struct Candidate<'a> {
     /// Real, effective, saved, file system.
@@ -112,12 +119,11 @@ fn standing(one: &Candidate<'_>, owner: u32, state_dir: &Path, home: &Path) -> S
 }
 
 /// Looks for the gateway of the deployment whose state folder is given.
-pub(super) fn seen(state_dir: &Path, home: &Path, port: u16) -> Seen {
+pub(super) fn seen(state_dir: &Path, home: &Path, listening: &[u64]) -> Seen {
     let mut out =
         Seen { gateway: Vec::new(), env: BTreeMap::new(), names: Vec::new(), doubt: None };
     let owner = fs::metadata(state_dir)
         .map_or_else(|_| rustix::process::geteuid().as_raw(), |about| about.uid());
-    let listening = super::sockets::inodes(port);
     let mut unsure = None;
     for pid in pids() {
         let dir = PathBuf::from(format!("/proc/{pid}"));
@@ -141,7 +147,7 @@ pub(super) fn seen(state_dir: &Path, home: &Path, port: u16) -> Seen {
             .replace('\0', " ");
         let named =
             line.contains("openclaw") && line.split([' ', '-', '/']).any(|word| word == "gateway");
-        let holds = (runtime || named) && holds(&dir, &listening);
+        let holds = (runtime || named) && holds(&dir, listening);
         if !named && !holds {
             continue;
         }
@@ -351,7 +357,10 @@ mod tests {
     #[test]
     fn the_holder_of_a_socket_is_known() {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let inodes = super::super::sockets::inodes(socket.local_addr().unwrap().port());
+        let port = socket.local_addr().unwrap().port();
+        let all = super::super::sockets::all().unwrap();
+        let inodes: Vec<u64> =
+            all.iter().filter(|one| one.port == port).map(|one| one.inode).collect();
         assert!(holds(Path::new("/proc/self"), &inodes));
         assert!(!holds(Path::new("/proc/self"), &[]));
     }

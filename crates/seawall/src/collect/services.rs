@@ -86,21 +86,60 @@ pub(super) fn units(home: &Path) -> Fact<Vec<Unit>> {
                 service: BTreeMap::new(),
             };
             service(&text, &mut unit.service);
-            let mut drops: Vec<PathBuf> = fs::read_dir(path.with_extension("service.d"))
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|entry| entry.path())
-                .filter(|path| path.extension().is_some_and(|ext| ext == "conf"))
-                .collect();
-            drops.sort();
-            for drop in drops {
+            let file = entry.file_name().to_string_lossy().into_owned();
+            for drop in drop_ins(&file, &manager(unit.user_manager, home)) {
                 service(&crate::deploy::read_text(&drop).unwrap_or_default(), &mut unit.service);
             }
             out.push(unit);
         }
     }
     Fact::Known(out)
+}
+
+/// Where a manager looks for units and their drop-ins, the strongest first.
+fn manager(user: bool, home: &Path) -> Vec<PathBuf> {
+    if user {
+        return vec![
+            home.join(".config/systemd/user.control"),
+            home.join(".config/systemd/user"),
+            "/etc/systemd/user".into(),
+            "/run/systemd/user".into(),
+            home.join(".local/share/systemd/user"),
+            "/usr/local/lib/systemd/user".into(),
+            "/usr/lib/systemd/user".into(),
+        ];
+    }
+    [
+        "/etc/systemd/system.control",
+        "/run/systemd/system.control",
+        "/run/systemd/transient",
+        "/etc/systemd/system",
+        "/run/systemd/system",
+        "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system",
+    ]
+    .iter()
+    .map(PathBuf::from)
+    .collect()
+}
+
+/// The drop-ins of a unit in the order in which they hold: by name, wherever they lie, and of one
+/// name only that of the strongest folder.
+fn drop_ins(unit: &str, folders: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found: BTreeMap<std::ffi::OsString, PathBuf> = BTreeMap::new();
+    // Those for every service come after the unit's own of the same name.
+    for kind in [format!("{unit}.d"), "service.d".to_owned()] {
+        for folder in folders {
+            let entries = fs::read_dir(folder.join(&kind)).into_iter().flatten().flatten();
+            for entry in entries.take(1000) {
+                let path = entry.path();
+                if path.extension().is_some_and(|ending| ending == "conf") {
+                    found.entry(entry.file_name()).or_insert(path);
+                }
+            }
+        }
+    }
+    found.into_values().collect()
 }
 
 /// Adds the settings of `[Service]`.
@@ -237,6 +276,26 @@ mod tests {
         service("[Service]\nUser=b\n[Install]\nUser=c\n", &mut settings);
         assert_eq!(settings.get("User").unwrap(), "b");
         assert_eq!(settings.get("PrivateTmp").unwrap(), "yes");
+    }
+
+    #[test]
+    fn a_drop_in_of_another_folder_holds_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for (name, text) in [
+            ("run/x.service.d/50-a.conf", "User=root"),
+            ("etc/x.service.d/50-a.conf", "User=oc"),
+            ("run/x.service.d/60-b.conf", "PrivateTmp=no"),
+            ("run/service.d/10-all.conf", "NoNewPrivileges=yes"),
+            ("run/x.service.d/readme", "User=no"),
+        ] {
+            fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+            fs::write(at(name), text).unwrap();
+        }
+        let found = drop_ins("x.service", &[at("etc"), at("run")]);
+        let names =
+            ["run/service.d/10-all.conf", "etc/x.service.d/50-a.conf", "run/x.service.d/60-b.conf"];
+        assert_eq!(found, names.map(at));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Configurations as OpenClaw's own loader reads them, includes and environment resolved: the same
-//! value or the same refusal, on hundreds of generated ones, for both readers here (the one that the
+//! value or the same refusal, on hundreds or thousands of generated ones, for both readers here (the one that the
 //! audit and the supervisor use, and the one that edits).
 //!
 //! OpenClaw takes half a minute to load on a busy machine, so this is no part of the ordinary run:
 //!
 //! ```text
-//! SEAWALL_OPENCLAW_DIR=DIR cargo test --workspace --bin seawall differential -- --ignored --nocapture
+//! SEAWALL_OPENCLAW_DIR=DIR SEAWALL_CASES=4000 cargo test --workspace --bin seawall differential -- --ignored --nocapture
 //! ```
 
 use super::load;
@@ -22,6 +22,7 @@ use std::process::Command;
 /// Names of files to texts.
 type Case = BTreeMap<String, String>;
 
+/// How many, unless `SEAWALL_CASES` says so.
 const CASES: usize = 400;
 
 /// Reads each folder below the one it is given; prints a line of JSON for each: its number, the value
@@ -175,14 +176,15 @@ fn configurations_are_read_as_openclaw_reads_them() {
     let Some(install) = std::env::var_os("SEAWALL_OPENCLAW_DIR").map(PathBuf::from) else {
         return;
     };
+    let cases: usize = std::env::var("SEAWALL_CASES").map_or(CASES, |text| text.parse().unwrap());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().canonicalize().unwrap();
     let strategy = case();
-    for number in 0..CASES {
+    for number in 0..cases {
         for (name, text) in strategy.new_tree(&mut runner).unwrap().current() {
-            let path = root.join(format!("case-{number:04}")).join(name);
+            let path = root.join(format!("case-{number:05}")).join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
@@ -229,10 +231,10 @@ fn configurations_are_read_as_openclaw_reads_them() {
         }
     }
     println!("{shy} that OpenClaw takes are not edited");
-    assert!(shy < CASES / 5, "{shy}");
+    assert!(shy < cases / 5, "{shy}");
     println!("{values} with a value, {refused} refused");
-    assert_eq!(values + refused, CASES, "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(values > CASES / 4 && refused > CASES / 8, "{values} {refused}");
+    assert_eq!(values + refused, cases, "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(values > cases / 4 && refused > cases / 8, "{values} {refused}");
     assert!(
         wrong.is_empty(),
         "{} differ:\n{}",

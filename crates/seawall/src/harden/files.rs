@@ -189,6 +189,14 @@ fn set_attributes(
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | kind;
     let fd = openat(dir, name, flags, Mode::empty()).map_err(say)?;
     let stat = fstat(&fd).map_err(say)?;
+    // It was looked at by its name, and is opened by its name again: what somebody put there since
+    // does not get a new owner or mode.
+    if !folder && FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(failed(path, "is no longer a file"));
+    }
+    if !folder && stat.st_nlink > 1 {
+        return Err(failed(path, "has more than one name (a hard link)"));
+    }
     if (stat.st_uid, stat.st_gid) != (uid, gid) {
         fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(say)?;
         fault::point("changed the owner");
@@ -224,4 +232,31 @@ fn parent(path: &Path) -> Result<(OwnedFd, &OsStr), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     Ok((openat2(CWD, parent, flags, Mode::empty(), resolve)?, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_was_put_in_the_place_of_a_file_keeps_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let (victim, path) = (root.join("victim"), root.join("openclaw.json"));
+        std::fs::write(&victim, "x").unwrap();
+        std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        let wanted = State::File { hash: None, mode: 0o600, uid: uid.as_raw(), gid: gid.as_raw() };
+        std::fs::hard_link(&victim, &path).unwrap();
+        assert!(make(&path, &wanted, None, "t").is_err());
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert!(make(&path, &wanted, None, "t").is_err());
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(std::fs::metadata(&victim).unwrap().permissions().mode() & 0o777, 0o644);
+        std::fs::rename(&victim, &path).unwrap();
+        make(&path, &wanted, None, "t").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }
