@@ -10,6 +10,7 @@ mod check;
 mod client;
 mod hijack;
 mod paths;
+mod sandbox;
 mod setup;
 mod tour;
 mod world;
@@ -38,6 +39,8 @@ enum Task {
     CrashStorm(tour::storm::Args),
     /// Run recorded traces of hijacked models through the decision engine.
     Hijack(hijack::Args),
+    /// Have OpenClaw's own tools work through the sandbox backend.
+    Sandbox(sandbox::Args),
     /// Measure what Seawall costs.
     Bench(bench::Args),
     /// The tour's first process in its own namespaces.
@@ -46,6 +49,9 @@ enum Task {
     /// The storm's first process in its own namespaces.
     #[command(hide = true)]
     InsideStorm(tour::storm::Inner),
+    /// The sandbox task's first process in its own namespaces.
+    #[command(hide = true)]
+    InsideSandbox(sandbox::Inner),
     /// The benchmark's first process in its own namespaces.
     #[command(hide = true)]
     InsideBench(bench::Inner),
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
         Task::CrashStorm(args) => tour::storm::storm(&args),
         Task::InsideStorm(args) => tour::storm::inside(&args),
         Task::Hijack(args) => hijack::run(&args),
+        Task::Sandbox(args) => sandbox::sandbox(&args),
+        Task::InsideSandbox(args) => sandbox::inside(&args),
         Task::Bench(args) => bench::bench(&args),
         Task::InsideBench(args) => bench::inside(&args),
         Task::InsideTour(args) => tour::inside(&args),

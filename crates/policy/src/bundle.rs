@@ -49,6 +49,8 @@ struct TomlFile {
     _guard: IgnoredAny,
     #[serde(rename = "runs")]
     _runs: IgnoredAny,
+    #[serde(rename = "sandbox")]
+    _sandbox: IgnoredAny,
     #[serde(rename = "egress")]
     _egress: IgnoredAny,
     #[serde(rename = "door")]

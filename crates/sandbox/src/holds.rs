@@ -78,6 +78,12 @@ impl Holds {
         Ok(Some(holds))
     }
 
+    /// Stops watching, without the wait: the kernel takes milliseconds to let go of what watched.
+    pub(crate) fn leave(self) {
+        // Where there is no thread to be had it is waited for.
+        let _waited = std::thread::Builder::new().name("unwatch".into()).spawn(move || drop(self));
+    }
+
     /// Becomes readable when something happens to a name in a folder of what is held.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.watcher.as_fd()

@@ -94,6 +94,7 @@ pub struct Jail {
     facts: Facts,
     refusals: Vec<Refusal>,
     refused_more: u64,
+    exceeded: Vec<String>,
     holds: Option<Box<Holds>>,
     renewed: Vec<String>,
     lost: Option<String>,
@@ -143,7 +144,12 @@ impl Jail {
             };
             return Err(JailError::Spec { name, source });
         }
+        // Before they are watched: what is made here is not news.
+        for dir in &spec.ensure {
+            stage::ensure(dir).map_err(|source| JailError::Stage { name: name.clone(), source })?;
+        }
         let holds = Holds::of(spec);
+        let watched = holds.as_ref().ok().and_then(Option::as_ref).map(Holds::fd);
         let (control, theirs) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -151,7 +157,7 @@ impl Jail {
             None,
         )
         .map_err(|e| launch("make a socket pair")(e.into()))?;
-        let monitor = how(spec, theirs, io).map_err(|error| match error {
+        let monitor = how(spec, theirs, io, watched).map_err(|error| match error {
             NotStarted::Launch(what, source) => launch(what)(source),
             NotStarted::Stage(source) => JailError::Stage { name: name.clone(), source },
         })?;
@@ -178,6 +184,7 @@ impl Jail {
             facts,
             refusals: Vec::new(),
             refused_more: 0,
+            exceeded: Vec::new(),
             holds: holds.map(Box::new),
             renewed: Vec::new(),
             lost: None,
@@ -275,8 +282,25 @@ impl Jail {
                 Next::Late => return None,
             }
         }
+        match self.holds.take() {
+            // Init has it too, and ends after this.
+            Some(holds) if self.monitor.is_init => drop(holds),
+            // A program with one thread stays one, which is what `spawn_here` is for.
+            Some(holds) if single_threaded() => drop(holds),
+            Some(holds) => holds.leave(),
+            None => {}
+        }
         // Init ends by itself now, and the monitor after it.
+        if self.monitor.is_init {
+            let _gone = rustix::net::shutdown(&self.control, rustix::net::Shutdown::Both);
+        }
         self.monitor.wait();
+        let now = Some(Instant::now());
+        while let Next::Report(report, _) = next_report(self.control.as_fd(), None, now) {
+            if let Report::Exceeded { limits } = report {
+                self.exceeded = limits;
+            }
+        }
         self.exit
     }
 
@@ -325,6 +349,13 @@ impl Jail {
     #[must_use]
     pub fn refused_more(&self) -> u64 {
         self.refused_more
+    }
+
+    /// Limits that were met (`memory`, `processes`), known when the jail has ended: something in it
+    /// was killed, or not started, for that.
+    #[must_use]
+    pub fn exceeded(&self) -> &[String] {
+        &self.exceeded
     }
 
     /// Asks the program to end, waits for `grace`, then kills everything. Returns when all is
@@ -457,7 +488,9 @@ fn end(monitor: &mut Monitor) {
 }
 
 /// Starts a monitor: with the plan, its end of the control socket, and what the program is given.
-type How = fn(&JailSpec, OwnedFd, JailIo) -> Result<Monitor, NotStarted>;
+/// A process that is init as well also keeps the descriptor that comes last until the launcher has
+/// closed its own.
+type How = fn(&JailSpec, OwnedFd, JailIo, Option<BorrowedFd<'_>>) -> Result<Monitor, NotStarted>;
 
 /// Why it was not started.
 enum NotStarted {
@@ -466,7 +499,12 @@ enum NotStarted {
 }
 
 /// From the program on disk, which leaves nothing of this process in it.
-fn fresh(spec: &JailSpec, theirs: OwnedFd, io: JailIo) -> Result<Monitor, NotStarted> {
+fn fresh(
+    spec: &JailSpec,
+    theirs: OwnedFd,
+    io: JailIo,
+    _: Option<BorrowedFd<'_>>,
+) -> Result<Monitor, NotStarted> {
     let plan = plan_file(spec).map_err(|e| NotStarted::Launch("write the plan", e))?;
     let mut fds = vec![theirs, plan];
     fds.extend(io.inherit.into_values());
@@ -485,7 +523,12 @@ fn fresh(spec: &JailSpec, theirs: OwnedFd, io: JailIo) -> Result<Monitor, NotSta
 }
 
 /// As a copy of this process, which has one thread.
-fn forked(spec: &JailSpec, theirs: OwnedFd, io: JailIo) -> Result<Monitor, NotStarted> {
+fn forked(
+    spec: &JailSpec,
+    theirs: OwnedFd,
+    io: JailIo,
+    _: Option<BorrowedFd<'_>>,
+) -> Result<Monitor, NotStarted> {
     let failed = |e| NotStarted::Launch("start the stage", e);
     let (streams, inherit) = split(io).map_err(failed)?;
     match sys::fork_into(0).map_err(failed)? {
@@ -495,9 +538,14 @@ fn forked(spec: &JailSpec, theirs: OwnedFd, io: JailIo) -> Result<Monitor, NotSt
 }
 
 /// This process, which has one thread, is it.
-fn here(spec: &JailSpec, theirs: OwnedFd, io: JailIo) -> Result<Monitor, NotStarted> {
+fn here(
+    spec: &JailSpec,
+    theirs: OwnedFd,
+    io: JailIo,
+    keep: Option<BorrowedFd<'_>>,
+) -> Result<Monitor, NotStarted> {
     let (streams, inherit) = split(io).map_err(|e| NotStarted::Launch("start the stage", e))?;
-    let pid = stage::start_here(spec, theirs, streams, inherit).map_err(NotStarted::Stage)?;
+    let pid = stage::start_here(spec, theirs, streams, inherit, keep).map_err(NotStarted::Stage)?;
     Ok(Monitor { pid: Some(pid), is_init: true })
 }
 

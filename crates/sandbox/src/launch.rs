@@ -63,9 +63,9 @@ pub trait Tickets: Send + Sync {
         let _ = (ticket, paths);
     }
 
-    /// A run has ended (or could not be started, with the reason).
-    fn ended(&self, ticket: &str, outcome: Result<Exit, String>) {
-        let _ = (ticket, outcome);
+    /// A run has ended (or could not be started, with the reason), after it met these limits.
+    fn ended(&self, ticket: &str, outcome: Result<Exit, String>, limits: &[String]) {
+        let _ = (ticket, outcome, limits);
     }
 
     /// Whether a process may show tickets.
@@ -79,8 +79,8 @@ pub trait Tickets: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
-    /// How it ended.
-    Exit(Exit),
+    /// How it ended, and the limits that it met.
+    Exit(Exit, Vec<String>),
     /// Nothing was started, or it was killed.
     Refused(String),
 }
@@ -166,12 +166,13 @@ fn serve_client(client: &OwnedFd, tickets: &dyn Tickets) {
         // Nothing began, so nothing ends: a run that goes on may have been started by this ticket.
         Err(reason) => return answer(client, &Answer::Refused(reason)),
     };
-    let outcome = run(client, &ticket, &spec, streams, tickets);
+    let mut limits = Vec::new();
+    let outcome = run(client, &ticket, &spec, streams, tickets, &mut limits);
     match &outcome {
-        Ok(exit) => answer(client, &Answer::Exit(*exit)),
+        Ok(exit) => answer(client, &Answer::Exit(*exit, limits.clone())),
         Err(reason) => answer(client, &Answer::Refused(reason.clone())),
     }
-    tickets.ended(&ticket, outcome);
+    tickets.ended(&ticket, outcome, &limits);
 }
 
 /// The ticket and the three streams, each checked.
@@ -214,6 +215,7 @@ fn run(
     spec: &JailSpec,
     streams: [OwnedFd; 3],
     tickets: &dyn Tickets,
+    limits: &mut Vec<String>,
 ) -> Result<Exit, String> {
     let [stdin, stdout, stderr] = streams;
     let io = JailIo {
@@ -256,9 +258,22 @@ fn run(
             return Err(format!("the run was ended: {why}"));
         }
         if let Some(exit) = exit {
+            *limits = jail.exceeded().to_vec();
+            if exit == Exit::Timeout {
+                limits.push("time".into());
+            }
             return Ok(exit);
         }
     }
+}
+
+/// What is said of a run that met limits.
+#[must_use]
+pub fn met(limits: &[String]) -> String {
+    format!(
+        "the run reached its limit of {}; what needed more was ended or refused",
+        limits.join(" and of ")
+    )
 }
 
 /// The client: shows a ticket and this process's streams, and waits. Returns the exit code.
@@ -293,7 +308,13 @@ pub fn start_with_output(
         .map_err(unreachable)?;
     let (text, _) = wire::receive(server.as_fd(), RecvFlags::empty()).map_err(unreachable)?;
     match serde_json::from_slice(&text) {
-        Ok(Answer::Exit(exit)) => Ok(exit.code()),
+        Ok(Answer::Exit(exit, limits)) => {
+            if !limits.is_empty() {
+                use io::Write as _;
+                let _closed = writeln!(io::stderr(), "seawall: {}", met(&limits));
+            }
+            Ok(exit.code())
+        }
         Ok(Answer::Refused(reason)) => Err(reason),
         Err(_) => Err("the guard's launcher went away".into()),
     }

@@ -32,6 +32,8 @@ pub(crate) enum Report {
     RefusedMore { more: u64 },
     /// The program has ended.
     Exited(Exit),
+    /// Limits that it met, in words; from whoever keeps its control groups, after its end.
+    Exceeded { limits: Vec<String> },
 }
 
 /// Something that a program tried and the kernel refused.

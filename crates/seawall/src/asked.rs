@@ -7,7 +7,7 @@
 use crate::deploy::Runtime;
 use seawall_sandbox::plan::{GatewayPlan, gateway_plan};
 use seawall_sandbox::spec::Listener;
-use seawall_sandbox::{Exit, Jail, JailIo};
+use seawall_sandbox::{Exit, Jail, JailIo, JailSpec};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -134,26 +134,31 @@ impl Question<'_> {
         if let Some((_, port)) = gateway {
             spec.listeners.push(Listener { name: FORWARD.into(), port });
         }
-        let ((out, stdout), (err, stderr)) = (io::pipe().map_err(fail)?, io::pipe().map_err(fail)?);
-        let jail_io = JailIo {
-            stdin: None,
-            stdout: Some(stdout.into()),
-            stderr: Some(stderr.into()),
-            inherit: BTreeMap::new(),
-        };
-        let mut jail =
-            Jail::spawn(&spec, jail_io).map_err(|e| format!("cannot ask OpenClaw: {e}"))?;
-        let _forward = gateway.and_then(|(_, port)| Forward::start(&mut jail, port));
-        let out = std::thread::spawn(move || capture(out));
-        let err = std::thread::spawn(move || capture(err));
-        let Some(exit) = jail.wait_until(Some(Instant::now() + PATIENCE)) else {
-            // Dropping the jail ends everything in it, and with it the pipes.
-            return Err(format!("OpenClaw did not answer within {} s", PATIENCE.as_secs()));
-        };
-        drop(jail);
-        let said = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();
-        Ok(Answer { success: exit == Exit::Code(0), stdout: said(out), stderr: said(err) })
+        hear(&spec, gateway.map(|(_, port)| port))
     }
+}
+
+/// Starts OpenClaw in a jail and hears it out, with a way to one port of the host's loopback.
+pub(crate) fn hear(spec: &JailSpec, forward: Option<u16>) -> Result<Answer, String> {
+    let fail = |e: io::Error| format!("cannot ask OpenClaw: {e}");
+    let ((out, stdout), (err, stderr)) = (io::pipe().map_err(fail)?, io::pipe().map_err(fail)?);
+    let jail_io = JailIo {
+        stdin: None,
+        stdout: Some(stdout.into()),
+        stderr: Some(stderr.into()),
+        inherit: BTreeMap::new(),
+    };
+    let mut jail = Jail::spawn(spec, jail_io).map_err(|e| format!("cannot ask OpenClaw: {e}"))?;
+    let _forward = forward.and_then(|port| Forward::start(&mut jail, port));
+    let out = std::thread::spawn(move || capture(out));
+    let err = std::thread::spawn(move || capture(err));
+    let Some(exit) = jail.wait_until(Some(Instant::now() + PATIENCE)) else {
+        // Dropping the jail ends everything in it, and with it the pipes.
+        return Err(format!("OpenClaw did not answer within {} s", PATIENCE.as_secs()));
+    };
+    drop(jail);
+    let said = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();
+    Ok(Answer { success: exit == Exit::Code(0), stdout: said(out), stderr: said(err) })
 }
 
 /// The way from inside a jail to one port of the host's loopback, for as long as it is kept.

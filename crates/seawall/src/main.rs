@@ -35,6 +35,7 @@ enum Command {
     Status(cmd::status::Args),
     Events(cmd::events::Args),
     Config(cmd::config::Args),
+    Openclaw(cmd::openclaw::Args),
     Token(cmd::token::Args),
     Door(cmd::door::Args),
     /// The forward proxy alone, and questions to its policy.
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         Command::Status(args) => cmd::status::run(&args),
         Command::Events(args) => cmd::events::run(&args),
         Command::Config(args) => cmd::config::run(&args),
+        Command::Openclaw(args) => cmd::openclaw::run(&args),
         Command::Token(args) => cmd::token::run(&args),
         Command::Door(args) => cmd::door::run(&args),
         Command::Egress(args) => cmd::egress::run(&args),

@@ -240,6 +240,14 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_reads_a_file_with_every_table() {
+        let text = "[gateway]\n[guard]\n[runs]\n[sandbox.require]\n[egress]\n[policy]\n[door]\n";
+        assert!(load(text).is_ok());
+        let file = seawall_policy::PolicyFile { name: "seawall.toml".into(), text: text.into() };
+        assert!(seawall_policy::Bundle::load(&[file]).is_ok());
+    }
+
+    #[test]
     fn an_unknown_key_and_a_value_out_of_range_are_named() {
         let error = load("[guard]\ndeadline = 5\n").unwrap_err();
         assert!(error.contains("deadline") && error.contains("seawall.toml"), "{error}");

@@ -102,6 +102,28 @@ impl Cgroup {
         Ok(())
     }
 
+    /// Which limits were met: something was killed for memory, or not started. To be asked before
+    /// the groups are removed.
+    pub(crate) fn exceeded(&self) -> Vec<String> {
+        // Version 1 and version 2 have the same words in files of other names.
+        const COUNTERS: [(&str, &str, &str); 3] = [
+            ("memory.oom_control", "oom_kill ", "memory"),
+            ("memory.events", "oom_kill ", "memory"),
+            ("pids.events", "max ", "processes"),
+        ];
+        let mut met: Vec<String> = Vec::new();
+        for (dir, (file, word, what)) in
+            self.dirs.iter().flat_map(|dir| COUNTERS.iter().map(move |counter| (dir, counter)))
+        {
+            let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+            let count = text.lines().find_map(|line| line.strip_prefix(word)?.trim().parse().ok());
+            if count.is_some_and(|count: u64| count > 0) && !met.iter().any(|m| m == what) {
+                met.push((*what).to_owned());
+            }
+        }
+        met
+    }
+
     /// Removes the groups. All their processes are gone: init was reaped.
     pub(crate) fn remove(&self) {
         for dir in &self.dirs {

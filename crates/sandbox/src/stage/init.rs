@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, kill_process, wait};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(mut context: Context<'_>) -> i32 {
@@ -144,6 +144,15 @@ fn start(context: &Context<'_>, serving: Serving) -> Result<i32, StageError> {
     while !matches!(wait(WaitOptions::empty()), Err(Errno::CHILD)) {}
     let _gone = wire::report(context.control.as_fd(), &Report::Exited(exit), None);
     Ok(0)
+}
+
+/// Closes a descriptor after the launcher has closed its own, so that what the kernel does for the
+/// last one keeps nobody waiting.
+pub(crate) fn outlive(control: BorrowedFd<'_>, keep: OwnedFd) {
+    let patience = Timespec { tv_sec: 1, tv_nsec: 0 };
+    // No event is asked for: the launcher's end closed is told of in any case.
+    let _gone = poll(&mut [PollFd::from_borrowed_fd(control, PollFlags::empty())], Some(&patience));
+    drop(keep);
 }
 
 /// By what the program's process hands its listener over before it is the program.

@@ -24,13 +24,14 @@ use crate::spec::{JailSpec, MAX_SPEC};
 use crate::sys::{self, Forked};
 use crate::wire::{self, Report, StageError, Step};
 use ids::Ids;
+pub(crate) use mounts::ensure;
 pub(crate) use payload::abi as landlock_abi;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// First argument of a stage process. Not a command: it is useless without the descriptors that
 /// come with it.
@@ -139,11 +140,9 @@ pub(crate) fn start_here(
     control: OwnedFd,
     streams: Vec<OwnedFd>,
     inherit: BTreeMap<i32, OwnedFd>,
+    keep: Option<BorrowedFd<'_>>,
 ) -> Result<Pid, StageError> {
     let mut missing = Vec::new();
-    for dir in &spec.ensure {
-        mounts::ensure(dir)?;
-    }
     let ids = Ids::choose(spec, &mut missing)?;
     let mine = &ids;
     let (ours, pid) = fork_init(ids.privileged(), move |sync| {
@@ -152,13 +151,21 @@ pub(crate) fn start_here(
         let (targets, given): (Vec<i32>, Vec<OwnedFd>) = inherit.into_iter().unzip();
         let Ok(owners) = mine.give() else { return FAILED };
         let count = owners.len();
-        let own = [control, sync].into_iter().chain(owners).chain(given).collect();
+        let Ok(keep) = keep.map(|fd| fd.try_clone_to_owned()).transpose() else { return FAILED };
+        let kept = keep.is_some();
+        let own = [control, sync].into_iter().chain(keep).chain(owners).chain(given).collect();
         let Ok(own) = sys::keep_only(streams, own) else { return FAILED };
         let mut own = own.into_iter();
         let (Some(control), Some(sync)) = (own.next(), own.next()) else { return FAILED };
+        let keep = if kept { own.next() } else { None };
         let ids = mine.take(own.by_ref().take(count).collect());
         let inherited = targets.into_iter().zip(own).collect();
-        init::run(Context { spec, control: &control, ids: &ids, sync, inherited, missing })
+        let code =
+            init::run(Context { spec, control: &control, ids: &ids, sync, inherited, missing });
+        if let Some(keep) = keep {
+            init::outlive(control.as_fd(), keep);
+        }
+        code
     })?;
     serve_init(&ours, &ids, &cgroup::Cgroup::default(), pid).inspect_err(|_| {
         let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -204,9 +211,6 @@ fn monitor(
         sys::block_signal(signal);
     }
     let mut missing = Vec::new();
-    for dir in &spec.ensure {
-        mounts::ensure(dir)?;
-    }
     let ids = Ids::choose(spec, &mut missing)?;
     let group = cgroup::Cgroup::create(&spec.name, &spec.limits, &mut missing);
     let mine = &ids;
@@ -220,6 +224,10 @@ fn monitor(
     }
     drop(ours);
     while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
+    let limits = group.exceeded();
+    if !limits.is_empty() {
+        let _gone = wire::report(control.as_fd(), &Report::Exceeded { limits }, None);
+    }
     group.remove();
     served
 }

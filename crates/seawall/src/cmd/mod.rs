@@ -15,6 +15,7 @@ pub(crate) mod events;
 pub(crate) mod fsworker;
 pub(crate) mod guard;
 pub(crate) mod harden;
+pub(crate) mod openclaw;
 pub(crate) mod policy;
 pub(crate) mod sandbox;
 pub(crate) mod skill;

@@ -202,6 +202,13 @@ fn start(spec: &JailSpec) -> Result<u8, String> {
     }
     let exit = jail.wait_processes();
     let mut err = std::io::stderr();
+    let mut limits = jail.exceeded().to_vec();
+    if exit == seawall_sandbox::Exit::Timeout {
+        limits.push("time".into());
+    }
+    if !limits.is_empty() {
+        let _closed = writeln!(err, "seawall: {}", seawall_sandbox::launch::met(&limits));
+    }
     for refusal in jail.take_refusals() {
         let (program, target) = (refusal.program.escape_debug(), refusal.target.escape_debug());
         let _closed =

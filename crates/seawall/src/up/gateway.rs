@@ -332,6 +332,47 @@ pub(super) fn check_plan(
 
 /// The gateway's jail.
 fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailSpec, String> {
+    let plan = plan(prepared, facts, settings)?;
+    let mut spec = gateway_plan(&plan).map_err(|e| e.to_string())?;
+    for forward in &facts.forwards {
+        spec.listeners.push(Listener { name: forward_name(forward.port), port: forward.port });
+    }
+    super::skills::redirect(&mut spec.mounts, &super::skills::views(prepared, facts));
+    super::skills::cover(&mut spec.mounts, prepared)?;
+    spec.validate().map_err(|e| e.to_string())?;
+    Ok(spec)
+}
+
+/// A jail with the gateway's files for another command of OpenClaw's: nothing leads out of it, and
+/// neither the guard nor the launcher is in it.
+fn command_spec(prepared: &Prepared, run_dir: &Path, args: &[String]) -> Result<JailSpec, String> {
+    let plan = plan(prepared, &prepared.facts, &prepared.settings)?;
+    let run_dir = run_dir.to_str().ok_or("the temporary folder is not UTF-8")?.to_owned();
+    let plan = GatewayPlan { args: args.to_vec(), run_dir, ..plan };
+    let mut spec = gateway_plan(&plan).map_err(|e| e.to_string())?;
+    spec.name = "openclaw".into();
+    spec.env.insert("NO_COLOR".into(), "1".into());
+    super::skills::redirect(&mut spec.mounts, &super::skills::views(prepared, &prepared.facts));
+    super::skills::cover(&mut spec.mounts, prepared)?;
+    spec.validate().map_err(|e| e.to_string())?;
+    Ok(spec)
+}
+
+/// Runs a command of OpenClaw's command line on the deployment as its gateway sees it.
+pub(crate) fn command(prepared: &Prepared, args: &[String]) -> Result<asked::Answer, String> {
+    let current = prepared.home.snapshots().join("current");
+    if !current.join("openclaw.json").exists() {
+        return Err("there is no snapshot of the configuration yet; `seawall up` makes it".into());
+    }
+    check(prepared)?;
+    let fail = |e: io::Error| format!("cannot start OpenClaw: {e}");
+    let scratch = tempfile::Builder::new().prefix("seawall-openclaw-").tempdir().map_err(fail)?;
+    let run_dir = scratch.path().canonicalize().map_err(fail)?;
+    install_plugin(&run_dir)?;
+    asked::hear(&command_spec(prepared, &run_dir, args)?, None)
+}
+
+fn plan(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<GatewayPlan, String> {
     let text = |path: &Path| -> Result<String, String> {
         path.to_str().map(str::to_owned).ok_or_else(|| format!("`{}` is not UTF-8", path.display()))
     };
@@ -371,7 +412,7 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
     protect.extend(list(&mut hold_programs(prepared, facts, settings)?.iter())?);
     protect.extend(list(&mut prepared.loaded.files.iter())?);
     protect.dedup();
-    let plan = GatewayPlan {
+    Ok(GatewayPlan {
         node: text(&runtime.node)?,
         entry: text(&runtime.script())?,
         args: vec!["gateway".into(), "run".into()],
@@ -388,15 +429,7 @@ fn spec(prepared: &Prepared, facts: &Facts, settings: &Settings) -> Result<JailS
         env: trusting(environment(prepared, settings), &prepared.home),
         egress_port: prepared.frame.proxy_port,
         limits: seawall_sandbox::spec::Limits { pids: Some(GATEWAY_PIDS), ..Default::default() },
-    };
-    let mut spec = gateway_plan(&plan).map_err(|e| e.to_string())?;
-    for forward in &facts.forwards {
-        spec.listeners.push(Listener { name: forward_name(forward.port), port: forward.port });
-    }
-    super::skills::redirect(&mut spec.mounts, &super::skills::views(prepared, facts));
-    super::skills::cover(&mut spec.mounts, prepared)?;
-    spec.validate().map_err(|e| e.to_string())?;
-    Ok(spec)
+    })
 }
 
 /// The run folder is seen at this place inside.

@@ -211,7 +211,7 @@ impl Tickets for Orders {
         self.tell(shown, summary, json!({ "renewed": paths }));
     }
 
-    fn ended(&self, shown: &str, outcome: Result<Exit, String>) {
+    fn ended(&self, shown: &str, outcome: Result<Exit, String>, limits: &[String]) {
         let Some(run) = self.take(shown) else { return };
         if let Some((workspace, before)) = run.before {
             let (session_key, changed) = (run.session_key, before.after());
@@ -220,9 +220,9 @@ impl Tickets for Orders {
         let (code, mut note) = match outcome {
             Ok(exit) => {
                 let note = match exit {
-                    Exit::Timeout => Some("it reached its limit of time".to_owned()),
+                    _ if !limits.is_empty() => Some(seawall_sandbox::launch::met(limits)),
                     Exit::Signal(9) | Exit::Gone => {
-                        Some("it was killed: by its limit of memory, or because nobody waited for it any more".to_owned())
+                        Some("it was killed, or nobody waited for it any more".to_owned())
                     }
                     _ => None,
                 };

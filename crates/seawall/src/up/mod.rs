@@ -25,7 +25,7 @@ mod state;
 mod widens;
 
 pub(crate) use control::ask;
-pub(crate) use gateway::check_thoroughly;
+pub(crate) use gateway::{check_thoroughly, command};
 pub(crate) use prepare::{Choice, Prepared, prepare, render_for};
 pub(crate) use snapshot::Snapshots;
 pub(crate) use widens::confirm;

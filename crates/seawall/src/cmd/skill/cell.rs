@@ -35,7 +35,7 @@ pub(crate) enum Confinement {
 }
 
 enum Process {
-    Jail(Jail),
+    Jail(Box<Jail>),
     Plain(Child),
 }
 
@@ -61,7 +61,7 @@ impl Cell {
         match jailed {
             Ok(jail) => {
                 let confinement = judge(&jail);
-                Ok(Self { process: Process::Jail(jail), confinement })
+                Ok(Self { process: Process::Jail(Box::new(jail)), confinement })
             }
             Err(why) => {
                 let child = Command::new(std::env::current_exe()?)
