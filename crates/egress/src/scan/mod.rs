@@ -1,9 +1,10 @@
 //! What a request carries: credentials, private keys and canaries, also encoded.
 //!
-//! One pass of an Aho-Corasick automaton finds the fixed part of every kind of credential; the
+//! One pass finds the fixed part of every kind of credential; the
 //! kind's own check then looks at the bytes around it. Runs of base64, hex and percent signs are
 //! decoded and scanned again, to a bounded depth. The work is linear in the input.
 
+mod anchors;
 mod decode;
 mod keys;
 mod kinds;
@@ -12,7 +13,7 @@ mod stream;
 pub use kinds::KINDS;
 pub use stream::{BodyScanner, Refused};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use anchors::Anchors;
 use std::sync::Arc;
 
 /// Something that must not leave, and where it was seen. Never the thing itself.
@@ -53,10 +54,10 @@ impl Look<'_> {
 /// Depth of encodings in encodings.
 const MAX_DEPTH: usize = 3;
 
-/// The automaton and what each of its patterns stands for.
+/// The fixed texts and what each of them stands for.
 pub struct Scanner {
-    automaton: AhoCorasick,
-    /// For each pattern: a kind of [`KINDS`], or a canary.
+    anchors: Anchors,
+    /// For each text: a kind of [`KINDS`], or a canary.
     meaning: Vec<Meaning>,
 }
 
@@ -106,11 +107,8 @@ impl Scanner {
             patterns.push(&canary.text);
             meaning.push(Meaning::Canary(Arc::from(canary.name.as_str())));
         }
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .build(patterns)
-            .map_err(|e| ScannerError::Build(e.to_string()))?;
-        Ok(Self { automaton, meaning })
+        let anchors = Anchors::new(&patterns).map_err(|e| ScannerError::Build(e.to_string()))?;
+        Ok(Self { anchors, meaning })
     }
 
     /// The first thing in `bytes` that must not leave, except kinds named in `carries`.
@@ -134,19 +132,21 @@ impl Scanner {
         look: Look<'_>,
         through: &mut Vec<&'static str>,
     ) -> Option<Finding> {
-        for found in self.automaton.find_overlapping_iter(bytes) {
-            let kind: Arc<str> = match self.meaning.get(found.pattern().as_usize())? {
-                Meaning::Kind(kind) => {
-                    if !(kind.check)(bytes, found.start(), found.end()) {
-                        continue;
-                    }
-                    Arc::from(kind.name)
-                }
-                Meaning::Canary(name) => Arc::clone(name),
+        let mut finding = None;
+        self.anchors.any(bytes, |text, start, end| {
+            let kind: Arc<str> = match self.meaning.get(text) {
+                Some(Meaning::Kind(kind)) if !(kind.check)(bytes, start, end) => return false,
+                Some(Meaning::Kind(kind)) => Arc::from(kind.name),
+                Some(Meaning::Canary(name)) => Arc::clone(name),
+                None => return false,
             };
             if !look.lets(&kind) {
-                return Some(Finding { kind, through: through.clone() });
+                finding = Some(Finding { kind, through: through.clone() });
             }
+            finding.is_some()
+        });
+        if finding.is_some() {
+            return finding;
         }
         let held = look.holds.and_then(|holds| holds.holds(bytes));
         if let Some(kind) = held.or_else(|| keys::find(bytes)).filter(|kind| !look.lets(kind)) {
@@ -155,7 +155,6 @@ impl Scanner {
         if through.len() >= MAX_DEPTH {
             return None;
         }
-        let mut finding = None;
         decode::each(bytes, from, &mut |encoding, decoded| {
             through.push(encoding);
             finding = self.scan_at(decoded, 0, look, through);
