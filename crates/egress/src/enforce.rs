@@ -24,6 +24,8 @@ pub enum Subject {
 pub struct Enforcement {
     /// Whose traffic.
     pub subject: Subject,
+    /// Ids that a user may take on in a user namespace, as ranges; see [`subordinate`].
+    pub subordinate: Vec<(u32, u32)>,
     /// Where the proxy listens.
     pub proxy: SocketAddr,
     /// Ports on loopback that the subject may reach besides: its own gateway's.
@@ -49,7 +51,7 @@ impl Enforcement {
     /// # Errors
     /// When the subject cannot be written as a rule.
     pub fn ruleset(&self) -> Result<String, EnforceError> {
-        let subject = self.subject.matching()?;
+        let subject = self.subject.matching(&self.subordinate)?;
         let (family, address) = match self.proxy.ip() {
             IpAddr::V4(v4) => ("ip", v4.to_string()),
             IpAddr::V6(v6) => ("ip6", v6.to_string()),
@@ -91,10 +93,14 @@ impl Enforcement {
 }
 
 impl Subject {
-    fn matching(&self) -> Result<String, EnforceError> {
+    fn matching(&self, subordinate: &[(u32, u32)]) -> Result<String, EnforceError> {
         match self {
             Self::User(0) => Err(EnforceError::Root),
-            Self::User(uid) => Ok(format!("meta skuid {uid}")),
+            Self::User(uid) if subordinate.is_empty() => Ok(format!("meta skuid {uid}")),
+            Self::User(uid) => {
+                let ranges: Vec<_> = subordinate.iter().map(|(a, b)| format!("{a}-{b}")).collect();
+                Ok(format!("meta skuid {{ {uid}, {} }}", ranges.join(", ")))
+            }
             Self::Cgroup(path) => {
                 let path = path.trim_matches('/');
                 let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@:/".contains(c);
@@ -117,21 +123,63 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The two counters of the table: packets to the proxy, and packets that tried to get around it.
-/// From the output of `nft -j list counters table inet seawall_egress`; none if it is not that.
+/// The ranges of ids that `/etc/subuid` lets a user take on: in a user namespace of the host's network its
+/// processes can have one of them, and would not be held.
 #[must_use]
-pub fn counters(json: &str) -> Option<(u64, u64)> {
-    let value: serde_json::Value = serde_json::from_str(json).ok()?;
-    let packets = |name: &str| {
-        value.get("nftables")?.as_array()?.iter().find_map(|item| {
-            let counter = item.get("counter")?;
-            if counter.get("name")?.as_str()? != name || counter.get("table")?.as_str()? != TABLE {
-                return None;
-            }
-            counter.get("packets")?.as_u64()
-        })
+pub fn subordinate(subuid: &str, passwd: &str, uid: u32) -> Vec<(u32, u32)> {
+    let id = uid.to_string();
+    let name = passwd.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let name = parts.next()?;
+        (parts.nth(1)? == id).then_some(name)
+    });
+    let range = |line: &str| {
+        let (who, range) = line.split_once(':')?;
+        let (first, count) = range.split_once(':')?;
+        let (first, count): (u32, u32) = (first.parse().ok()?, count.trim().parse().ok()?);
+        let last = first.checked_add(count.checked_sub(1)?)?;
+        ((who == id || Some(who) == name) && first > 0).then_some((first, last))
     };
-    Some((packets("allowed")?, packets("around")?))
+    subuid.lines().filter_map(range).collect()
+}
+
+/// What the kernel has of the rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct State {
+    /// Packets to the proxy.
+    pub allowed: u64,
+    /// Packets that tried to get around it.
+    pub around: u64,
+    /// Whether the rules hold: what a subject sends comes to them, and what none accepts is rejected.
+    pub holds: bool,
+}
+
+/// From the output of `nft -j list table inet seawall_egress`; none if it is not that.
+#[must_use]
+pub fn state(json: &str) -> Option<State> {
+    let value: serde_json::Value = serde_json::from_str(json).ok()?;
+    let items = value.get("nftables")?.as_array()?;
+    let named = |kind: &'static str| {
+        items
+            .iter()
+            .filter_map(move |item| item.get(kind))
+            .filter(|item| item.get("table").and_then(serde_json::Value::as_str) == Some(TABLE))
+    };
+    let is = |item: &serde_json::Value, field: &str, text: &str| {
+        item.get(field).and_then(serde_json::Value::as_str) == Some(text)
+    };
+    let packets =
+        |name: &str| named("counter").find(|item| is(item, "name", name))?.get("packets")?.as_u64();
+    let hooked = named("chain").any(|chain| {
+        is(chain, "name", "output") && is(chain, "hook", "output") && is(chain, "type", "filter")
+    });
+    let ends = |chain: &'static str, word: &str| {
+        let last = named("rule").rfind(|rule| is(rule, "chain", chain));
+        let last = last.and_then(|rule| rule.get("expr")?.as_array()?.last());
+        last.is_some_and(|end| end.get(word).is_some())
+    };
+    let holds = hooked && ends("output", "jump") && ends("held", "reject");
+    Some(State { allowed: packets("allowed")?, around: packets("around")?, holds })
 }
 
 #[cfg(test)]
@@ -142,6 +190,7 @@ mod tests {
     fn rules_for_a_user() {
         let enforcement = Enforcement {
             subject: Subject::User(1000),
+            subordinate: vec![],
             proxy: "127.0.0.1:3128".parse().unwrap(),
             loopback_ports: vec![18789],
         };
@@ -172,8 +221,20 @@ mod tests {
         for subject in
             [Subject::User(0), Subject::Cgroup("/".into()), Subject::Cgroup("a\" accept\n".into())]
         {
-            let enforcement = Enforcement { subject, proxy, loopback_ports: vec![] };
+            let enforcement =
+                Enforcement { subject, subordinate: vec![], proxy, loopback_ports: vec![] };
             assert!(enforcement.ruleset().is_err());
         }
+    }
+
+    #[test]
+    fn ids_that_a_user_may_take_on() {
+        let subuid = "ada:100000:65536\nbob:165536:65536\n1000:300000:10\nada:x:1\nada:5:0\n";
+        let passwd = "root:x:0:0::/:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        let ranges = subordinate(subuid, passwd, 1000);
+        assert_eq!(ranges, [(100_000, 165_535), (300_000, 300_009)]);
+        assert_eq!(subordinate(subuid, passwd, 1001), []);
+        let text = Subject::User(1000).matching(&ranges).unwrap();
+        assert_eq!(text, "meta skuid { 1000, 100000-165535, 300000-300009 }");
     }
 }

@@ -10,7 +10,7 @@
     reason = "a failing test should stop at once"
 )]
 
-use seawall_egress::enforce::{Enforcement, Subject, counters};
+use seawall_egress::enforce::{Enforcement, Subject, state};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -42,6 +42,7 @@ fn a_user_reaches_the_proxy_and_nothing_else() {
     }
     let enforcement = Enforcement {
         subject: Subject::User(12_345),
+        subordinate: vec![(200_000, 200_009)],
         proxy: "127.0.0.1:3128".parse().unwrap(),
         loopback_ports: vec![],
     };
@@ -77,7 +78,7 @@ ready=$(mktemp -u); mkfifo "$ready"
 /usr/bin/python3 -c "$serve" > "$ready" & server=$!
 trap 'kill $server; rm -f "$ready"' EXIT
 read word < "$ready"
-as_user() {{ setpriv --reuid 12345 --regid 12345 --clear-groups /usr/bin/python3 -c "$probe"; }}
+as_user() {{ setpriv --reuid ${{1:-12345}} --regid 12345 --clear-groups /usr/bin/python3 -c "$probe"; }}
 as_user
 nft -f - <<'NFT'
 {rules}
@@ -86,7 +87,10 @@ nft -f - <<'NFT'
 {rules}
 NFT
 as_user
-nft -j list counters table inet seawall_egress
+as_user 200003
+nft -j list table inet seawall_egress
+nft flush chain inet seawall_egress held
+nft -j list table inet seawall_egress
 nft -f - <<'NFT'
 {removal}
 NFT
@@ -98,7 +102,10 @@ as_user
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines[0], "open open open", "{output}");
     assert_eq!(lines[1], "open shut shut", "{output}");
-    let (allowed, around) = counters(lines[2]).unwrap();
-    assert!(allowed > 0 && around >= 2, "{output}");
-    assert_eq!(lines[3], "open open open", "{output}");
+    // An id that the user may take on.
+    assert_eq!(lines[2], "open shut shut", "{output}");
+    let found = state(lines[3]).unwrap();
+    assert!(found.holds && found.allowed > 0 && found.around >= 2, "{output}");
+    assert!(!state(lines[4]).unwrap().holds, "{output}");
+    assert_eq!(lines[5], "open open open", "{output}");
 }

@@ -94,6 +94,11 @@ fn real_clients_work_through_opened_tls() {
     passes("clients.py", &["ip", "python3", "curl", "openssl", "git"]);
 }
 
+#[test]
+fn a_user_is_held_to_the_proxy_until_the_rules_are_taken_away() {
+    passes("enforce.py", &["ip", "python3", "nft", "setpriv"]);
+}
+
 /// Five minutes, which is how long the patterns take: `SEAWALL_LONG=1`.
 #[test]
 fn patterns_over_time_are_told_and_not_refused() {

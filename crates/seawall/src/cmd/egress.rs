@@ -1,5 +1,7 @@
 //! `seawall egress …`: the forward proxy alone, and questions to its policy.
 
+mod enforce;
+
 use seawall_egress::explain::Asked;
 use seawall_egress::host::Target;
 use seawall_egress::journal::{Flush, Journal};
@@ -53,6 +55,8 @@ enum Command {
     Learn(Learn),
     /// Make a placeholder for a secret: what clients hold in its place.
     Placeholder(Placeholder),
+    /// Hold a user or a cgroup to the proxy by nftables, where Seawall does not start the gateway.
+    Enforce(enforce::Args),
 }
 
 #[derive(clap::Args)]
@@ -153,6 +157,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Command::Test(args) => test(args),
         Command::Learn(args) => learn(args),
         Command::Placeholder(args) => placeholder(args),
+        Command::Enforce(args) => enforce::run(args),
     };
     result.unwrap_or_else(|failure| {
         say_error(&failure);
