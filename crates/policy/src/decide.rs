@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::call::{self, Call, Fault, Item, Surroundings, Via};
 use crate::catalogue::{Role, ToolSpec, Verb};
 use crate::digest;
-use crate::facts::{Facts, Target, Words};
+use crate::facts::{Facts, Payload, Target, Words};
 use crate::hosts;
 use crate::influence;
 use crate::paths::{self, PathClass};
@@ -275,9 +275,10 @@ impl<'a> Judge<'a> {
         for fault in &call.faults {
             found.deny(fault_reason(fault, call.tool));
         }
+        let known = influence::Known::default();
         for item in &call.items {
             if !self.is_ordinary_file(item) {
-                self.item(call, item, found);
+                self.item(call, item, &known, found);
             }
         }
         if let Some(inner) = &call.inner {
@@ -307,8 +308,9 @@ impl<'a> Judge<'a> {
             && self.path_class(path, Verb::Write) == PathClass::Workspace
     }
 
-    fn item(&self, call: &Call<'_>, item: &Item, found: &mut Found) {
-        let (facts, words, target) = self.facts(call, item);
+    fn item(&self, call: &Call<'_>, item: &Item, known: &influence::Known, found: &mut Found) {
+        let (mut facts, mut words, target) = self.facts(call, item);
+        (facts.payload, words.why) = self.payload(call, item, &facts.host, known);
         let outcome = self.bundle.evaluate(&facts, &target);
         // A yes is about all whom the call reaches: it is another question with one more.
         let asked = match words.targets.as_str() {
@@ -368,7 +370,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The facts of one item, the words for its reasons, and its target as a text.
+    /// The facts of one item but for its payload, the words for its reasons, and its target as a
+    /// text.
     fn facts(&self, call: &Call<'_>, item: &Item) -> (Facts, Words, String) {
         let settings = self.bundle.settings();
         let origin = &self.action.origin;
@@ -425,27 +428,6 @@ impl<'a> Judge<'a> {
             };
         }
         target = self.selection(call, item.verb, target);
-        let (payload, why) = influence::payload(
-            call,
-            item.verb,
-            item.via,
-            &host,
-            &influence::Payloads {
-                state: self.state,
-                settings,
-                workspace: &self.workspace,
-                places: &settings.places,
-            },
-        );
-        let payload = if matches!(item.verb, Verb::Fetch | Verb::Post | Verb::Search)
-            && payload == crate::facts::Payload::Private
-            && settings.private_sinks.iter().any(|p| hosts::matches_pattern(&host, p))
-        {
-            crate::facts::Payload::Clean
-        } else {
-            payload
-        };
-        words.why = why;
         let file_label = (!path.is_empty()).then(|| self.state.file_label(&path)).flatten();
         // A build tool may look for packages. The sandbox gives it no network, so it is judged as
         // the program that it is; a program that exists to reach the network is judged as that.
@@ -482,7 +464,7 @@ impl<'a> Judge<'a> {
             outside: self.state.is_outside(),
             licensed: self.licensed(call, item.verb, target),
             target,
-            payload,
+            payload: Payload::Clean,
             tainted_file: file_label.is_some_and(|l| l.integrity == Integrity::Outside),
             path,
             host,
@@ -496,6 +478,29 @@ impl<'a> Judge<'a> {
             && words.target.is_empty()
             && facts.program.is_empty();
         (facts, words, text)
+    }
+
+    /// What one item carries, with the reason.
+    fn payload(
+        &self,
+        call: &Call<'_>,
+        item: &Item,
+        host: &str,
+        known: &influence::Known,
+    ) -> (Payload, String) {
+        let settings = self.bundle.settings();
+        let cx = influence::Payloads {
+            state: self.state,
+            settings,
+            workspace: &self.workspace,
+            places: &settings.places,
+            known,
+        };
+        let (payload, why) = influence::payload(call, item.verb, item.via, host, &cx);
+        let sink = payload == Payload::Private
+            && matches!(item.verb, Verb::Fetch | Verb::Post | Verb::Search)
+            && settings.private_sinks.iter().any(|p| hosts::matches_pattern(host, p));
+        (if sink { Payload::Clean } else { payload }, why)
     }
 
     /// A target that the model picked from a list counts as picked only when the person left the

@@ -10,6 +10,7 @@ use crate::settings::Settings;
 use crate::shell;
 use seawall_model::label::Confidentiality;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// The targets of a call.
 #[derive(Debug, Clone, Default)]
@@ -196,10 +197,18 @@ pub fn payload(
     host: &str,
     cx: &Payloads<'_>,
 ) -> (Payload, String) {
-    let state = cx.state;
     if via == Via::Shell {
         return shell_payload(call, host, cx);
     }
+    let outward = matches!(verb, Verb::Send | Verb::Post | Verb::Grant | Verb::Pay)
+        || call.of_role(Role::Recipient).next().is_some();
+    let known = if outward { &cx.known.outward } else { &cx.known.inward };
+    known.get_or_init(|| tool_payload(call, outward, cx)).clone()
+}
+
+/// What the arguments of a call carry, seen through.
+fn tool_payload(call: &Call<'_>, outward: bool, cx: &Payloads<'_>) -> (Payload, String) {
+    let state = cx.state;
     if call.faults.iter().any(|f| matches!(f, call::Fault::Oversize(_))) {
         return (Payload::Unknown, "it is larger than what is looked through".into());
     }
@@ -210,8 +219,6 @@ pub fn payload(
             worst = (p, why);
         }
     };
-    let outward = matches!(verb, Verb::Send | Verb::Post | Verb::Grant | Verb::Pay)
-        || call.of_role(Role::Recipient).next().is_some();
     for u in &call.uses {
         if u.role == Role::ReadPath {
             let Some(path) = paths::resolve(&u.text, cx.workspace, cx.places) else { continue };
@@ -333,6 +340,16 @@ pub struct Payloads<'a> {
     pub workspace: &'a str,
     /// Where things are.
     pub places: &'a Places,
+    /// What was found before for the same call.
+    pub known: &'a Known,
+}
+
+/// What the texts of one call carry: the same for each of its items.
+#[derive(Debug, Default)]
+pub struct Known {
+    outward: OnceCell<(Payload, String)>,
+    inward: OnceCell<(Payload, String)>,
+    literals: OnceCell<(Payload, String)>,
 }
 
 fn words_of(level: Confidentiality) -> &'static str {
@@ -414,6 +431,19 @@ fn shell_payload(call: &Call<'_>, host: &str, cx: &Payloads<'_>) -> (Payload, St
             _ => {}
         }
     }
+    let (payload, why) = cx.known.literals.get_or_init(|| literals(call, cx));
+    raise(*payload, why.clone());
+    worst
+}
+
+/// What the texts of a command carry.
+fn literals(call: &Call<'_>, cx: &Payloads<'_>) -> (Payload, String) {
+    let mut worst = (Payload::Clean, String::new());
+    let mut raise = |p: Payload, why: String| {
+        if p > worst.0 {
+            worst = (p, why);
+        }
+    };
     for text in &call.literals {
         if secrets::present(text) {
             raise(Payload::Secret, "the command holds a credential".into());

@@ -7,7 +7,7 @@ use crate::catalogue::{Role, Verb, Yields};
 use crate::facts::Target;
 use crate::infer::Offer;
 use crate::influence;
-use crate::provenance::{Seen, secrets};
+use crate::provenance::{Seen, key, secrets};
 use crate::sequence::{Event, Forget};
 use crate::session::SessionState;
 use crate::trust::{SessionKind, Trust};
@@ -103,7 +103,14 @@ pub fn observe(bundle: &Bundle, state: &mut SessionState, seen: &Observation, no
                 .with(call::bounded(category));
             let label = label.as_ref().map_or_else(|| base.clone(), |l| l.join(&base));
             state.see(&label, category);
-            remember(state, text, &label, &Yields::default(), [true, false, false], category);
+            remember(
+                state,
+                text,
+                &label,
+                &Yields::default(),
+                [true, false, false, false],
+                category,
+            );
         }
         Observation::Answer { key, scope, digest, expires_ms } => match scope {
             Some(scope) => {
@@ -168,7 +175,7 @@ fn words(
             "unknown sender"
         });
         state.see(&label, if channel.is_empty() { "message" } else { channel });
-        remember(state, text, &label, &Yields::default(), [true, false, false], "message");
+        remember(state, text, &label, &Yields::default(), [true, false, false, false], "message");
         return;
     }
     let integrity = if trust == Trust::Owner { Integrity::Operator } else { Integrity::Listed };
@@ -197,7 +204,7 @@ fn result(
     let workspace = origin.workspace.clone().unwrap_or_else(|| places.workspace.clone());
     let call =
         ToolCall { tool: tool.to_owned(), params: params.clone(), derived_paths: Vec::new() };
-    let Source { yields, verbs, document, named, searched, tool, writes_only, own } =
+    let Source { yields, verbs, document, named, searched, pointed, tool, writes_only, own } =
         source_of(bundle, state, &call, &workspace);
     let open = state.closed(call_id);
     let mut label = Label::new(yields.integrity, yields.confidentiality);
@@ -231,7 +238,7 @@ fn result(
         bundle.sequences().advance(&mut state.sequences, Event::after(verb, &label), now_ms);
     }
     state.see(&label, &tool);
-    remember(state, text, &label, &yields, [document, named, searched], &tool);
+    remember(state, text, &label, &yields, [document, named, searched, pointed], &tool);
 }
 
 /// What is known of a result before it is read.
@@ -244,6 +251,8 @@ struct Source {
     named: bool,
     /// It answers a search for the person's own words.
     searched: bool,
+    /// The person said that somebody's address stands in it.
+    pointed: bool,
     /// The tool that gave it; for an envelope, the one inside.
     tool: String,
     /// The call only acted.
@@ -345,18 +354,25 @@ fn source_of(bundle: &Bundle, state: &SessionState, call: &ToolCall, workspace: 
     let analysed = call::analyse(call, &Surroundings { places, workspace, lookup: &lookup });
     let inner = analysed.inner.as_deref().unwrap_or(&analysed);
     let is_document = |v: &Verb| matches!(v, Verb::Fetch | Verb::Run | Verb::Browser);
-    let named = inner
-        .uses
-        .iter()
-        .filter(|u| matches!(u.role, Role::Url | Role::ReadPath | Role::Object))
-        .any(|u| {
-            influence::origin(&u.text, u.role, &u.param, inner.tool, state, bundle.settings())
-                == Target::User
-        });
+    let places_read = || {
+        inner.uses.iter().filter(|u| matches!(u.role, Role::Url | Role::ReadPath | Role::Object))
+    };
+    let named = places_read().any(|u| {
+        influence::origin(&u.text, u.role, &u.param, inner.tool, state, bundle.settings())
+            == Target::User
+    });
+    let pointed = places_read().any(|u| {
+        // However the person spelled it.
+        let folded = crate::words::fold(&u.text);
+        let bare = key(&u.text);
+        let (site, url) = (format!("www.{bare}"), format!("https://{bare}"));
+        [folded.as_str(), &bare, &site, &url].iter().any(|name| state.words.points_at(name))
+    });
     Source {
         document: inner.verbs.iter().any(is_document)
             || inner.uses.iter().any(|u| matches!(u.role, Role::Url | Role::ReadPath)),
         named,
+        pointed,
         searched: inner.of_role(Role::Query).next().is_some()
             && inner.of_role(Role::Query).all(|u| asked_for(&u.text, state)),
         own: if inner.verbs.iter().any(|v| matches!(v, Verb::Spawn | Verb::SessionSend)) {
@@ -398,7 +414,7 @@ fn remember(
     text: &str,
     label: &Label,
     yields: &Yields,
-    [document, named, searched]: [bool; 3],
+    [document, named, searched, pointed]: [bool; 4],
     tool: &str,
 ) {
     let words = std::mem::take(&mut state.words);
@@ -411,6 +427,7 @@ fn remember(
             document,
             named,
             searched,
+            pointed,
             tool,
         },
         &words,

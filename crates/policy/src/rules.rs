@@ -327,7 +327,22 @@ impl Rules {
             path: keep(self.uses.path, &facts.path),
             host: keep(self.uses.host, &facts.host),
             program: keep(self.uses.program, &facts.program),
-            ..facts.clone()
+            verb: facts.verb,
+            trust: facts.trust,
+            session: facts.session,
+            tool_denied: facts.tool_denied,
+            known: facts.known,
+            via: facts.via,
+            path_class: facts.path_class,
+            host_class: facts.host_class,
+            sends: facts.sends,
+            opaque: facts.opaque,
+            sandboxed: facts.sandboxed,
+            outside: facts.outside,
+            licensed: facts.licensed,
+            target: facts.target,
+            payload: facts.payload,
+            tainted_file: facts.tainted_file,
         };
         (facts, keep(self.uses.target, target))
     }

@@ -31,6 +31,12 @@ struct Lexicon {
     delegates: Vec<String>,
     /// Words by which a person means themselves.
     myself: Vec<String>,
+    /// What says where something is to be found.
+    finds: Vec<String>,
+    /// What names somebody's address.
+    addresses: Vec<String>,
+    /// Words that turn what follows into its opposite.
+    negates: Vec<String>,
 }
 
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| toml::from_str(INTENT).unwrap_or_default());
@@ -144,6 +150,8 @@ fn joins(c: char) -> bool {
 #[serde(default)]
 pub struct Words {
     messages: Vec<Message>,
+    /// Sentences that say where somebody's address is to be found.
+    pointing: Vec<Message>,
 }
 
 /// Lower case, white space folded; what values are compared in.
@@ -177,6 +185,17 @@ pub fn fold(text: &str) -> String {
     out
 }
 
+/// The sentences of a folded text.
+fn sentences(folded: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(folded);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = [". ", "! ", "? ", "; "].iter().filter_map(|mark| text.find(mark)).min();
+        rest = end.and_then(|at| text.get(at + 2..));
+        Some(end.and_then(|at| text.get(..at)).unwrap_or(text))
+    })
+}
+
 /// Puts the space behind a full stop that hasty writers leave out ("on example.org.They said"), so
 /// that the address before it is read as the person meant it.
 fn spaced(text: &str) -> String {
@@ -191,6 +210,73 @@ fn spaced(text: &str) -> String {
         before = c;
     }
     out
+}
+
+/// A text without what it forbids: from a word that negates to the end of its clause. Whoever says
+/// "never write to bob" names an act and a target, and asks for neither. What is left out by
+/// mistake costs a question.
+fn wishes(folded: &str) -> String {
+    // Behind these the same words are a wish after all ("don't forget to write to bob").
+    const FULFILS: &[&str] =
+        &["forget", "only", "hesitate", "later than", "more than", "less than", "fail to"];
+    let mut out = String::with_capacity(folded.len());
+    let mut rest = folded;
+    while let Some((at, len)) = negation(rest) {
+        let (before, behind) =
+            (rest.get(..at).unwrap_or_default(), rest.get(at + len..).unwrap_or_default());
+        let fulfils = FULFILS.iter().any(|word| behind.trim_start().starts_with(word));
+        out.push_str(before);
+        let end = if fulfils { 0 } else { clause_end(behind) };
+        if fulfils {
+            out.push_str(rest.get(at..at + len).unwrap_or_default());
+        } else {
+            // What stands on either side must not become one.
+            out.push_str(" . ");
+        }
+        rest = behind.get(end..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Where the first word that negates stands, and how long it is.
+fn negation(text: &str) -> Option<(usize, usize)> {
+    let mut from = 0;
+    while let Some(start) = text.get(from..).and_then(|t| t.find(|c: char| c.is_alphabetic())) {
+        let start = from + start;
+        let word = text.get(start..).unwrap_or_default();
+        let len = word.find(|c: char| !(c.is_alphanumeric() || c == '\'')).unwrap_or(word.len());
+        let word = word.get(..len).unwrap_or_default();
+        // `not` in an address or a path is a part of a name.
+        let alone = !text.get(..start).is_some_and(|t| t.ends_with(['.', '@', '/', '-', '_', '#']))
+            && !text.get(start + len..).is_some_and(|t| {
+                t.starts_with(['@', '/', '-', '_'])
+                    || t.strip_prefix('.').is_some_and(|t| t.starts_with(char::is_alphanumeric))
+            });
+        if alone
+            && (LEXICON.negates.iter().any(|n| n == word)
+                || word.ends_with("n't")
+                || word.starts_with("n'"))
+        {
+            return Some((start, len));
+        }
+        from = start + len.max(1);
+    }
+    None
+}
+
+/// Where a clause ends: at a mark, or at a word that begins another.
+fn clause_end(text: &str) -> usize {
+    let mark = |(at, c): (usize, char)| {
+        let next = text.get(at + c.len_utf8()..).and_then(|t| t.chars().next());
+        let ends = next.is_none_or(|n| n == ' ' || matches!(n, '"' | '\''));
+        (matches!(c, ',' | ';' | '!' | '?' | '.' | ':' | ')') && ends).then_some(at)
+    };
+    let marked = text.char_indices().find_map(mark).unwrap_or(text.len());
+    [" but ", " instead ", " aber ", " sondern ", " mais ", " pero "]
+        .iter()
+        .filter_map(|word| text.find(word))
+        .fold(marked, usize::min)
 }
 
 /// Whether `hay` (folded) holds `needle` (folded) not as a part of a longer word, address or
@@ -321,7 +407,7 @@ impl Words {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let folded = fold(&spaced(text.get(..end).unwrap_or_default()));
+        let folded = wishes(&fold(&spaced(text.get(..end).unwrap_or_default())));
         let mut acts = 0;
         for (name, phrases) in &LEXICON.acts {
             let Ok(act) = serde_json::from_value::<Act>(serde_json::Value::String(name.clone()))
@@ -341,6 +427,22 @@ impl Words {
             sieve: Sieve::of(&folded),
             text: folded,
         };
+        for sentence in sentences(&message.text) {
+            let any = |phrases: &[String]| phrases.iter().any(|p| holds(sentence, p));
+            if any(&LEXICON.finds) && any(&LEXICON.addresses) {
+                if self.pointing.len() >= FRESH {
+                    self.pointing.remove(0);
+                }
+                self.pointing.push(Message {
+                    text: sentence.to_owned(),
+                    acts: 0,
+                    selects: false,
+                    delegates: false,
+                    myself: false,
+                    sieve: Sieve::of(sentence),
+                });
+            }
+        }
         if self.messages.len() >= MAX_MESSAGES {
             self.messages.remove(0);
         }
@@ -387,6 +489,12 @@ impl Words {
         self.messages.iter().rev().any(|m| m.sieve.may_hold(folded) && holds(&m.text, folded))
     }
 
+    /// Whether the person said that somebody's address stands in what has this name (given folded).
+    #[must_use]
+    pub fn points_at(&self, folded: &str) -> bool {
+        self.pointing.iter().any(|m| m.sieve.may_hold(folded) && holds(&m.text, folded))
+    }
+
     /// The folded texts, newest first.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.messages.iter().rev().map(|m| m.text.as_str())
@@ -401,6 +509,48 @@ mod tests {
         let mut words = Words::default();
         words.add(text);
         words
+    }
+
+    #[test]
+    fn a_sentence_points_at_what_it_names() {
+        let w =
+            words("Read a.example. You can find her e-mail on her page: b.example/ann! Thanks.");
+        assert!(w.points_at("b.example/ann"));
+        assert!(!w.points_at("a.example"));
+        assert!(words("his IBAN is in people.txt").points_at("people.txt"));
+        for text in [
+            "send the report in people.txt to the client",
+            "you can find the minutes in people.txt",
+            "never use the email address that is in people.txt",
+        ] {
+            assert!(!words(text).points_at("people.txt"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_prohibition_is_no_wish() {
+        for text in [
+            "never kick ada",
+            "do not remove ada from the group",
+            "Don\u{2019}t delete the file of ada!",
+            "answer them, but don't remove ada",
+            "bitte nie ada entfernen, und nicht ada entfernen",
+        ] {
+            let words = words(text);
+            assert!(!words.license(Verb::Remove), "{text}");
+            assert!(!words.license(Verb::Revoke), "{text}");
+            assert!(!words.name("ada"), "{text}");
+        }
+        for text in [
+            "don't forget to delete the file of ada",
+            "if you can't find the notes, delete the file of ada",
+            "remove not only eve: delete the file of ada",
+            "open do-not-reply.md and delete the file of ada",
+        ] {
+            let words = words(text);
+            assert!(words.license(Verb::Remove), "{text}");
+            assert!(words.name("ada"), "{text}");
+        }
     }
 
     proptest::proptest! {

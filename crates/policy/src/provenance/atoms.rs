@@ -37,55 +37,74 @@ pub struct Atom {
     pub at: Range<usize>,
 }
 
-/// Top-level domains that are far more often file endings.
+/// Top-level domains that are far more often file endings, in order.
 const FILE_ENDINGS: &[&str] = &[
-    "md", "txt", "rs", "py", "js", "ts", "mjs", "cjs", "json", "toml", "yaml", "yml", "lock", "sh",
-    "pl", "rb", "go", "java", "c", "h", "cpp", "hpp", "cs", "css", "html", "htm", "xml", "csv",
-    "tsv", "pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "png", "jpg", "jpeg", "gif",
-    "svg", "mp3", "mp4", "zip", "gz", "tar", "log", "ini", "cfg", "conf", "db", "sqlite", "bak",
-    "exe", "dll", "so", "ics", "eml", "rtf", "tex", "ipynb",
+    "bak", "c", "cfg", "cjs", "conf", "cpp", "cs", "css", "csv", "db", "dll", "doc", "docx", "eml",
+    "exe", "gif", "go", "gz", "h", "hpp", "htm", "html", "ics", "ini", "ipynb", "java", "jpeg",
+    "jpg", "js", "json", "lock", "log", "md", "mjs", "mp3", "mp4", "odt", "pdf", "pl", "png",
+    "ppt", "pptx", "py", "rb", "rs", "rtf", "sh", "so", "sqlite", "svg", "tar", "tex", "toml",
+    "ts", "tsv", "txt", "xls", "xlsx", "xml", "yaml", "yml", "zip",
 ];
 
 /// Takes the atoms of a text, in order. Linear in the text.
 #[must_use]
 pub fn of(text: &str) -> Vec<Atom> {
     let mut out = Vec::new();
-    let mut start = None;
-    // Without one of these a token addresses nothing: most words have none.
-    let mut marked = false;
     let bytes = text.as_bytes();
-    let mut i = 0;
-    while let Some(&b) = bytes.get(i) {
-        let (part, len) = match PARTS.get(usize::from(b)) {
-            Some(part) => (*part, 1),
-            None => match text.get(i..).and_then(|rest| rest.chars().next()) {
-                Some(c) => (c.is_alphanumeric(), c.len_utf8()),
-                None => (false, 1),
-            },
-        };
-        match (part, start) {
-            (true, _) => {
-                start.get_or_insert(i);
-                marked |= matches!(b, b'.' | b'/' | b'@' | b':');
-            }
-            (false, Some(from)) => {
-                if marked {
-                    token(text, from..i, &mut out);
-                    if out.len() >= MAX_ATOMS {
-                        return out;
-                    }
-                }
-                (start, marked) = (None, false);
-            }
-            (false, None) => {}
+    let mut from = 0;
+    // Without one of these a token addresses nothing: most words have none.
+    while let Some(found) = memchr::memchr3(b'.', b'/', b'@', bytes.get(from..).unwrap_or_default())
+    {
+        let mark = from + found;
+        let range = token_start(text, from, mark)..token_end(text, mark);
+        from = range.end;
+        token(text, range, &mut out);
+        if out.len() >= MAX_ATOMS {
+            return out;
         }
-        i += len;
-    }
-    if let Some(from) = start.filter(|_| marked) {
-        token(text, from..text.len(), &mut out);
     }
     accounts(text, &mut out);
     out
+}
+
+/// Where the token begins that a place is in; not before `from`.
+fn token_start(text: &str, from: usize, place: usize) -> usize {
+    let before = text.get(from..place).unwrap_or_default();
+    let mut length = before.len();
+    for (at, b) in before.bytes().enumerate().rev() {
+        match PARTS.get(usize::from(b)) {
+            Some(true) => length = at,
+            Some(false) => return from + length,
+            // Not ASCII: by characters.
+            None => {
+                let part = |(_, c): &(usize, char)| is_part(*c);
+                let first = before.char_indices().rev().take_while(part).last();
+                return from + first.map_or(before.len(), |(at, _)| at);
+            }
+        }
+    }
+    from + length
+}
+
+/// Where the token ends that a place is in.
+fn token_end(text: &str, place: usize) -> usize {
+    let rest = text.get(place..).unwrap_or_default();
+    for (at, b) in rest.bytes().enumerate() {
+        match PARTS.get(usize::from(b)) {
+            Some(true) => {}
+            Some(false) => return place + at,
+            None => return place + rest.find(|c| !is_part(c)).unwrap_or(rest.len()),
+        }
+    }
+    text.len()
+}
+
+fn is_part(c: char) -> bool {
+    u8::try_from(c)
+        .ok()
+        .and_then(|b| PARTS.get(usize::from(b)))
+        .copied()
+        .unwrap_or(c.is_alphanumeric())
 }
 
 /// Characters of ASCII that tokens are made of.
@@ -124,20 +143,27 @@ fn token(text: &str, range: Range<usize>, out: &mut Vec<Atom>) {
     let trimmed = raw.trim_matches(|c: char| {
         matches!(c, '.' | ':' | '-' | '?' | '&' | '=' | '#' | '+' | '~' | '$')
     });
-    if trimmed.len() < 3 || trimmed.len() > 2048 {
+    if trimmed.len() < 3
+        || trimmed.len() > 2048
+        || memchr::memchr3(b'.', b'/', b'@', trimmed.as_bytes()).is_none()
+    {
         return;
     }
     let folded = trimmed.to_lowercase();
     let mut push = |kind: Kind, value: String| out.push(Atom { kind, value, at: range.clone() });
-    if let Some((scheme, rest)) = folded.split_once("://") {
-        if !rest.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric()) {
+    if let Some((scheme, rest)) = without_scheme(&folded) {
+        if !rest.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()) {
             push(Kind::Link, link(rest));
         }
         return;
     }
-    if let Some((local, host)) = folded.trim_start_matches("mailto:").split_once('@') {
+    let mut address = folded.as_str();
+    while let Some(rest) = address.strip_prefix("mailto:") {
+        address = rest;
+    }
+    if let Some((local, host)) = address.split_once('@') {
         if !local.is_empty() && looks_like_host(host) {
-            push(Kind::Address, format!("{local}@{host}"));
+            push(Kind::Address, address.to_owned());
         }
         return;
     }
@@ -148,19 +174,29 @@ fn token(text: &str, range: Range<usize>, out: &mut Vec<Atom>) {
     }
     let last = folded.rsplit('/').next().unwrap_or_default();
     let ending = last.rsplit_once('.').map(|(stem, e)| (!stem.is_empty(), e));
-    if (folded.contains('/') && folded.len() > 3)
-        || ending.is_some_and(|(stem, e)| stem && FILE_ENDINGS.contains(&e))
+    if (last.len() < folded.len() && folded.len() > 3)
+        || ending.is_some_and(|(stem, e)| stem && is_file_ending(e))
     {
         push(Kind::Path, folded);
     }
 }
 
+/// What stands before and behind the first `://`.
+fn without_scheme(text: &str) -> Option<(&str, &str)> {
+    memchr::memchr_iter(b':', text.as_bytes())
+        .find_map(|at| Some((text.get(..at)?, text.get(at..)?.strip_prefix("://")?)))
+}
+
 /// A link without scheme, `www.` and a closing slash: the same page under each spelling.
 #[must_use]
 pub fn link(text: &str) -> String {
-    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let text = without_scheme(text).map_or(text, |(_, rest)| rest);
     let text = text.strip_prefix("www.").unwrap_or(text);
     text.trim_end_matches('/').to_lowercase()
+}
+
+fn is_file_ending(text: &str) -> bool {
+    FILE_ENDINGS.binary_search(&text).is_ok()
 }
 
 fn looks_like_host(text: &str) -> bool {
@@ -178,7 +214,7 @@ fn looks_like_host(text: &str) -> bool {
     (2..=24).contains(&last.len())
         && last.chars().all(char::is_alphabetic)
         && stem.chars().any(char::is_alphabetic)
-        && (!FILE_ENDINGS.contains(&last) || stem.starts_with("www."))
+        && (!is_file_ending(last) || stem.starts_with("www."))
 }
 
 /// Account numbers, card numbers, phone numbers, long codes: runs with many digits, spaces and
@@ -187,10 +223,13 @@ fn accounts(text: &str, out: &mut Vec<Atom>) {
     let bytes = text.as_bytes();
     let mut i = 0;
     while i < bytes.len() && out.len() < MAX_ATOMS {
-        let Some(&b) = bytes.get(i) else { break };
-        let starts = b.is_ascii_digit() || b == b'+' || b.is_ascii_uppercase();
+        let starts = |b: &u8| b.is_ascii_digit() || *b == b'+' || b.is_ascii_uppercase();
+        let Some(next) = bytes.get(i..).and_then(|rest| rest.iter().position(starts)) else {
+            break;
+        };
+        i += next;
         let joined = i > 0 && bytes.get(i - 1).is_some_and(u8::is_ascii_alphanumeric);
-        if !starts || joined {
+        if joined {
             i += 1;
             continue;
         }
@@ -275,6 +314,11 @@ mod tests {
         {
             assert_eq!(values(text), vec![], "{text}");
         }
+    }
+
+    #[test]
+    fn file_endings_are_in_order() {
+        assert!(FILE_ENDINGS.is_sorted());
     }
 
     #[test]

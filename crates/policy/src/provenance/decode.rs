@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::io::Read;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::escapes;
+use super::{deflate, escapes};
 
 /// Deepest nesting that is opened.
 const MAX_DEPTH: usize = 4;
@@ -53,7 +53,7 @@ pub fn forms(text: &str) -> Decoded {
     let mut budget = MAX_BYTES;
     level(text, 0, &mut budget, &mut out);
     if text.len() <= MAX_BYTES {
-        let backwards: String = text.chars().rev().collect();
+        let backwards = reversed(text);
         if out.dense {
             level(&backwards, 0, &mut budget, &mut out);
         }
@@ -86,17 +86,17 @@ fn level(text: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     // Line breaks are usual inside long base64, and dots, blanks or percent signs between the
     // characters cost a receiver nothing: the whole is read a second time without them.
     let joined: String;
-    let scanned = if text.chars().all(in_run) {
+    let scanned = if text.bytes().all(|b| is(b, RUN)) {
         &[text][..]
     } else if text.len() <= MAX_BYTES {
-        joined = text.chars().filter(|c| in_run(*c)).collect();
+        joined = only_runs(text);
         &[text, joined.as_str()][..]
     } else {
         out.cut = true;
         &[text][..]
     };
     for text in scanned {
-        for run in runs(text) {
+        for run in runs(text, RUN) {
             tries += 1;
             if tries > MAX_RUNS || *budget == 0 {
                 out.cut = true;
@@ -107,13 +107,90 @@ fn level(text: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     }
 }
 
-/// Maximal runs of characters of the base64 alphabets (hex is a part of them).
-fn runs(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !in_run(c)).filter(|run| run.len() >= MIN_RUN)
+/// Characters of the base64 alphabets (hex is a part of them).
+const RUN: u8 = 1;
+/// Hexadecimal digits.
+const HEX: u8 = 2;
+/// Characters of base32, in either case.
+const BASE32: u8 = 4;
+/// Printable ASCII and the blanks of a text.
+const TEXT: u8 = 8;
+
+/// To which of these a byte belongs.
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        let mut of = 0;
+        if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'=') {
+            of |= RUN;
+        }
+        if b.is_ascii_hexdigit() {
+            of |= HEX;
+        }
+        if b.is_ascii_alphabetic() || matches!(b, b'2'..=b'7') {
+            of |= BASE32;
+        }
+        if matches!(b, 0x20..0x7f | b'\n' | b'\t' | b'\r') {
+            of |= TEXT;
+        }
+        #[expect(clippy::indexing_slicing, reason = "below the length, and at build time")]
+        {
+            class[i] = of;
+        }
+        i += 1;
+    }
+    class
+};
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASS.get(usize::from(byte)).is_some_and(|of| of & class != 0)
 }
 
-fn in_run(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=')
+/// Maximal runs of a class of characters, as far as they are long enough to be tried.
+fn runs(text: &str, class: u8) -> impl Iterator<Item = &str> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        // A run that begins here reaches over the last of these bytes: most texts are passed over
+        // in steps of that length.
+        while let Some(window) = bytes.get(at..at + MIN_RUN) {
+            if let Some(last) = window.iter().rposition(|b| !is(*b, class)) {
+                at += last + 1;
+                continue;
+            }
+            let more = bytes.get(at + MIN_RUN..).unwrap_or_default();
+            let end = more.iter().position(|b| !is(*b, class)).unwrap_or(more.len());
+            let start = at;
+            at += MIN_RUN + end;
+            return text.get(start..at);
+        }
+        None
+    })
+}
+
+/// A text without everything else.
+fn only_runs(text: &str) -> String {
+    let mut kept = vec![0; text.len()];
+    let mut len = 0;
+    for byte in text.bytes() {
+        if let Some(slot) = kept.get_mut(len) {
+            *slot = byte;
+        }
+        len += usize::from(is(byte, RUN));
+    }
+    kept.truncate(len);
+    String::from_utf8(kept).unwrap_or_default()
+}
+
+/// A text from its end to its beginning.
+fn reversed(text: &str) -> String {
+    if text.is_ascii() {
+        String::from_utf8(text.bytes().rev().collect()).unwrap_or_default()
+    } else {
+        text.chars().rev().collect()
+    }
 }
 
 /// What may separate an encoding from what stands beside it. Each of these characters is base64 in
@@ -134,13 +211,11 @@ const SEPARATORS: &[&[char]] = &[
 /// slash is base64 in one place and the beginning of a path in another.
 fn decode_run(run: &str, depth: usize, budget: &mut usize, out: &mut Decoded) {
     // Letters beside hexadecimal digits make one run with them.
-    let digits = run.split(|c: char| !c.is_ascii_hexdigit()).filter(|part| part.len() >= MIN_RUN);
-    for part in digits {
+    for part in runs(run, HEX) {
         out.dense = true;
         decode_hex(part, depth, budget, out);
     }
-    let base32 = |c: char| c.is_ascii_alphabetic() || ('2'..='7').contains(&c);
-    for part in run.split(|c| !base32(c)).filter(|part| part.len() >= MIN_RUN) {
+    for part in runs(run, BASE32) {
         decode_base32(part, depth, budget, out);
     }
     for part in dense(run) {
@@ -301,14 +376,14 @@ fn keep_bytes(bytes: &[u8], depth: usize, budget: &mut usize, out: &mut Decoded)
 }
 
 fn is_text(byte: u8) -> bool {
-    (0x20..0x7f).contains(&byte) || matches!(byte, b'\n' | b'\t' | b'\r')
+    is(byte, TEXT)
 }
 
 fn keep_text(bytes: &[u8], depth: usize, budget: &mut usize, out: &mut Decoded) {
     *budget = budget.saturating_sub(bytes.len());
     let text = String::from_utf8_lossy(bytes).into_owned();
     level(&text, depth + 1, budget, out);
-    out.backwards.push(text.chars().rev().collect());
+    out.backwards.push(reversed(&text));
     out.texts.push(text);
 }
 
@@ -319,7 +394,8 @@ fn inflated(bytes: &[u8], limit: usize) -> Option<Vec<u8>> {
     if bytes.len() < 8 || text >= bytes.len().min(64) {
         return None;
     }
-    let skip = memchr::memmem::find(bytes, &[0x1f, 0x8b, 8]).filter(|at| *at < MAX_SKIP);
+    let begins = |three: &[u8]| three == [0x1f, 0x8b, 8];
+    let skip = bytes.windows(3).take(MAX_SKIP).position(begins);
     let gzip = skip.and_then(|at| bytes.get(at..)).and_then(|b| inflate(GzDecoder::new(b), limit));
     let zlib = || {
         // Its two bytes are a multiple of 31.
@@ -328,11 +404,10 @@ fn inflated(bytes: &[u8], limit: usize) -> Option<Vec<u8>> {
         inflate(ZlibDecoder::new(bytes.get(at..)?), limit)
     };
     // Nothing marks a bare deflate stream; what is compressed begins with a block of one of two
-    // kinds. Making an inflater costs more than most texts, so a wrong guess is found with one that
-    // is kept.
+    // kinds. Making an inflater costs more than most texts, so a wrong guess is found before, or
+    // with one that is kept.
     let bare = || {
-        let kind = bytes.first()? >> 1 & 3;
-        (matches!(kind, 1 | 2) && starts_inflating(bytes))
+        (deflate::may_begin(bytes) && starts_inflating(bytes))
             .then(|| inflate(DeflateDecoder::new(bytes), limit))
             .flatten()
     };

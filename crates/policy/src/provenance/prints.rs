@@ -14,30 +14,29 @@ const WINDOW: usize = 8;
 /// Fingerprints of a text.
 #[must_use]
 pub fn of(text: &str) -> Vec<u64> {
-    let mut chars: Vec<u32> = Vec::with_capacity(text.len());
-    for c in text.chars() {
-        letters(c, &mut chars);
-    }
-    if chars.len() < GRAM {
-        return Vec::new();
-    }
-    // Rolling polynomial hash modulo 2^64, mixed before comparison.
-    const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
-    let top = (1..GRAM).fold(1u64, |p, _| p.wrapping_mul(BASE));
-    let mut hash = 0u64;
-    let mut hashes = Vec::with_capacity(chars.len());
-    for (i, c) in chars.iter().enumerate() {
-        if i >= GRAM
-            && let Some(old) = chars.get(i - GRAM)
-        {
-            hash = hash.wrapping_sub(u64::from(*old).wrapping_add(1).wrapping_mul(top));
+    if text.is_ascii() {
+        winnow(&plain(text), |b| u64::from(*b))
+    } else {
+        let mut chars: Vec<u32> = Vec::with_capacity(text.len());
+        for c in text.chars() {
+            letters(c, &mut chars);
         }
-        hash = hash.wrapping_mul(BASE).wrapping_add(u64::from(*c).wrapping_add(1));
-        if i + 1 >= GRAM {
-            hashes.push(mix(hash));
-        }
+        winnow(&chars, |c| u64::from(*c))
     }
-    winnow(&hashes)
+}
+
+/// Letters and digits of a text in ASCII, small.
+fn plain(text: &str) -> Vec<u8> {
+    let mut kept = vec![0; text.len()];
+    let mut len = 0;
+    for byte in text.bytes() {
+        if let Some(slot) = kept.get_mut(len) {
+            *slot = byte.to_ascii_lowercase();
+        }
+        len += usize::from(byte.is_ascii_alphanumeric());
+    }
+    kept.truncate(len);
+    kept
 }
 
 /// A character as it is compared: small, and plain where another merely looks like it.
@@ -68,27 +67,37 @@ fn letters(c: char, out: &mut Vec<u32>) {
     }
 }
 
-/// The smallest hash of every window, each kept once in a row. One pass with a monotonic queue.
-fn winnow(hashes: &[u64]) -> Vec<u64> {
-    let mut out: Vec<u64> = Vec::new();
-    let mut queue: std::collections::VecDeque<(usize, u64)> = std::collections::VecDeque::new();
-    let window = WINDOW.min(hashes.len());
-    for (i, &h) in hashes.iter().enumerate() {
-        while queue.back().is_some_and(|(_, last)| *last >= h) {
-            queue.pop_back();
-        }
-        queue.push_back((i, h));
-        while queue.front().is_some_and(|(at, _)| at + window <= i) {
-            queue.pop_front();
-        }
-        if i + 1 >= window
-            && let Some((_, least)) = queue.front()
-            && out.last() != Some(least)
-        {
-            out.push(*least);
-        }
+/// The smallest hash of every window of grams, each kept once in a row.
+fn winnow<C>(chars: &[C], number: impl Fn(&C) -> u64) -> Vec<u64> {
+    // Rolling polynomial hash modulo 2^64, mixed before comparison.
+    const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
+    if chars.len() < GRAM {
+        return Vec::new();
     }
-    out
+    let top = (0..GRAM).fold(1u64, |p, _| p.wrapping_mul(BASE));
+    let numbers = || chars.iter().map(|c| number(c).wrapping_add(1));
+    let (first, later) = chars.split_at(GRAM);
+    let mut hash = first
+        .iter()
+        .fold(0u64, |h, c| h.wrapping_mul(BASE).wrapping_add(number(c).wrapping_add(1)));
+    let mut least = Vec::with_capacity(later.len() + 1);
+    least.push(mix(hash));
+    for (new, old) in numbers().skip(GRAM).zip(numbers()) {
+        let changed = new.wrapping_sub(old.wrapping_mul(top));
+        hash = hash.wrapping_mul(BASE).wrapping_add(changed);
+        least.push(mix(hash));
+    }
+    // The least of two, of four, of eight neighbours.
+    const { assert!(WINDOW == 8) };
+    if least.len() < WINDOW {
+        return least.into_iter().min().into_iter().collect();
+    }
+    for step in [1, 2, 4] {
+        let further = least.get(step..).unwrap_or_default();
+        least = least.iter().zip(further).map(|(one, other)| *one.min(other)).collect();
+    }
+    least.dedup();
+    least
 }
 
 fn mix(mut h: u64) -> u64 {

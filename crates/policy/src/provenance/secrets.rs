@@ -1,5 +1,6 @@
 //! Text that is a credential whatever file it came from: the shapes that providers give theirs.
 
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 use std::sync::LazyLock;
 
 /// Beginnings that providers print on their secrets, and the length from which they count.
@@ -46,33 +47,46 @@ const PREFIXES: &[(&str, usize)] = &[
     ("-----BEGIN ENCRYPTED PRIVATE", 28),
 ];
 
-static FINDER: LazyLock<Option<aho_corasick::AhoCorasick>> =
-    LazyLock::new(|| aho_corasick::AhoCorasick::new(PREFIXES.iter().map(|(p, _)| p)).ok());
+static FINDER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostFirst)
+        .build(PREFIXES.iter().map(|(p, _)| p))
+        .ok()
+});
 
 /// Whether a text holds something in the shape of a credential. Errs to yes when it cannot tell.
 #[must_use]
 pub fn present(text: &str) -> bool {
     let Some(finder) = &*FINDER else { return true };
-    finder.find_overlapping_iter(text).any(|found| {
-        let Some((_, least)) = PREFIXES.get(found.pattern().as_usize()) else { return true };
-        // The prefix must begin a word: `task-...` is not `sk-...`.
-        let before = text.get(..found.start()).and_then(|t| t.chars().next_back());
-        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
-            return false;
-        }
-        let rest = text.get(found.start()..).unwrap_or_default();
-        if rest.starts_with('-') {
+    let mut from = 0;
+    while let Some(found) = finder.find(Input::new(text).range(from..)) {
+        if is_secret(text, found.start()) {
             return true;
         }
-        let run = rest
-            .bytes()
-            .take_while(|b| {
-                b.is_ascii_alphanumeric()
-                    || matches!(b, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=')
-            })
-            .count();
-        run >= *least && rest.bytes().take(run).any(|b| b.is_ascii_digit())
-    })
+        from = found.start() + 1;
+    }
+    false
+}
+
+/// Whether a credential begins at a place where one of the prefixes stands.
+fn is_secret(text: &str, at: usize) -> bool {
+    // The prefix must begin a word: `task-...` is not `sk-...`.
+    let before = text.get(..at).and_then(|t| t.chars().next_back());
+    if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+        return false;
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    if rest.starts_with('-') {
+        return true;
+    }
+    let run = rest
+        .bytes()
+        .take_while(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=')
+        })
+        .count();
+    rest.bytes().take(run).any(|b| b.is_ascii_digit())
+        && PREFIXES.iter().any(|(prefix, least)| run >= *least && rest.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use seawall_policy::trace::{Kind, Step, Trace};
 use serde_json::{Value, json};
 use std::io::Write as _;
 
+mod held;
 mod ordinary;
 mod washing;
 
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<Trace> {
     out.extend(planting());
     out.extend(laundering());
     out.extend(washing::all());
+    out.extend(held::all());
     out.extend(shell_reaches_out());
     out.extend(addresses_inside());
     out.extend(strangers());
