@@ -1,5 +1,7 @@
-"""Tunnels that nobody speaks in: 10,000 with SEAWALL_LONG=1, else 1,000. Others are served meanwhile, and the memory is
-told."""
+"""Tunnels that nobody speaks in: 1,000, or with SEAWALL_LONG=1 10,000, or as many as there are descriptors for (two each).
+Others are served meanwhile, and the memory is told."""
+import base64
+import hashlib
 import resource
 from common import *
 
@@ -7,9 +9,20 @@ network()
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 COUNT = min(10_000 if LONG else 1_000, (hard - 600) // 2)
+# One client gets at most three quarters of the places.
+CLIENTS = [f"client{n}" for n in range(4)]
 policy = """
 [limits]
 head_seconds = 600
+"""
+for client in CLIENTS:
+    policy += f"""
+[[clients]]
+user = "{client}"
+secret_sha256 = "{hashlib.sha256(client.encode()).hexdigest()}"
+identity = {{ agent = "{client}" }}
+"""
+policy += """
 [[rules]]
 name = "up"
 hosts = ["127.0.0.1"]
@@ -42,11 +55,16 @@ def memory():
     return int(lines["Pss"].split()[0]) / 1024
 
 
+def proof(n):
+    client = CLIENTS[n % len(CLIENTS)]
+    return b"Proxy-Authorization: Basic " + base64.b64encode(f"{client}:{client}".encode()) + b"\r\n\r\n"
+
+
 before = memory()
 tunnels = []
-for _ in range(COUNT):
+for n in range(COUNT):
     stream = socket.create_connection(("127.0.0.1", 3128))
-    stream.sendall(b"CONNECT 127.0.0.1:8080 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n")
+    stream.sendall(b"CONNECT 127.0.0.1:8080 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n" + proof(n))
     tunnels.append(stream)
 for stream in tunnels:
     stream.settimeout(60)
@@ -56,7 +74,7 @@ while len(held) < COUNT and time.monotonic() < end:
     time.sleep(0.02)
 after = memory()
 begun = time.monotonic()
-check(ask(get("127.0.0.1:8080")).endswith("hello"), "others are served")
+check(ask(get("127.0.0.1:8080")[:-2] + proof(0)).endswith("hello"), "others are served")
 print(f"{COUNT} idle tunnels: {before:.1f} MiB before, {after:.1f} MiB with them, "
       f"another request in {(time.monotonic() - begun) * 1000:.1f} ms")
 # The last one still works, and what both ends let go is given back.
