@@ -18,7 +18,10 @@ def way(port, request):
     try:
         with socket.create_connection((port == 3128 and "127.0.0.1" or "{PUBLIC}", port), 5) as s:
             s.sendall(request)
-            return "hello" if b"hello" in s.recv(65536) + s.recv(65536) else "nothing"
+            got = b""
+            while b"hello" not in got and (data := s.recv(65536)):
+                got += data
+            return "hello" if got.endswith(b"hello") else "nothing"
     except OSError:
         return "shut"
 print(way(3128, b"GET http://{PUBLIC}:8080/ HTTP/1.1\\r\\nHost: {PUBLIC}:8080\\r\\nConnection: close\\r\\n\\r\\n"),
