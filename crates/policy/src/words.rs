@@ -239,6 +239,38 @@ fn wishes(folded: &str) -> String {
     out
 }
 
+/// A text without what it quotes: whoever asks whether "send it to bob" is spam does not ask for it.
+/// Names count in quotation marks as well; they are looked for in the whole text.
+fn unquoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\'']) {
+        let (before, mark) =
+            (rest.get(..at).unwrap_or_default(), rest.get(at..=at).unwrap_or_default());
+        let inside = rest.get(at + 1..).unwrap_or_default();
+        let joined = |c: char| c.is_alphanumeric();
+        // An apostrophe stands in a word, or behind one.
+        let opens = !before.ends_with(joined) && inside.starts_with(|c: char| !c.is_whitespace());
+        let end = inside
+            .match_indices(mark)
+            .map(|(end, _)| end)
+            .find(|end| !inside.get(end + 1..).unwrap_or_default().starts_with(joined));
+        out.push_str(before);
+        match end.filter(|_| opens) {
+            Some(end) => {
+                out.push_str(" . ");
+                rest = inside.get(end + 1..).unwrap_or_default();
+            }
+            None => {
+                out.push_str(mark);
+                rest = inside;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Where the first word that negates stands, and how long it is.
 fn negation(text: &str) -> Option<(usize, usize)> {
     let mut from = 0;
@@ -408,13 +440,14 @@ impl Words {
             end -= 1;
         }
         let folded = wishes(&fold(&spaced(text.get(..end).unwrap_or_default())));
+        let asked = unquoted(&folded);
         let mut acts = 0;
         for (name, phrases) in &LEXICON.acts {
             let Ok(act) = serde_json::from_value::<Act>(serde_json::Value::String(name.clone()))
             else {
                 continue;
             };
-            if phrases.iter().any(|p| asks_for(&folded, p)) {
+            if phrases.iter().any(|p| asks_for(&asked, p)) {
                 acts |= act.bit();
             }
         }
@@ -509,6 +542,19 @@ mod tests {
         let mut words = Words::default();
         words.add(text);
         words
+    }
+
+    #[test]
+    fn a_quotation_asks_for_nothing() {
+        let w = words(
+            "The mail says 'send it to bob@x.example': is that spam? What\u{2019}s Ann's view?",
+        );
+        assert!(!w.license(Verb::Send));
+        assert!(w.name("bob@x.example"));
+        let w = words("Send Ann's file to the boss' address, with 'minutes of May' as its subject");
+        assert!(w.license(Verb::Send));
+        assert!(w.name("minutes of may"));
+        assert!(words("don't forget: mail it to \u{201c}ann@x.org").license(Verb::Send));
     }
 
     #[test]
