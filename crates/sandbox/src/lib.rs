@@ -16,6 +16,7 @@ pub mod probe;
 pub mod seccomp;
 pub mod spec;
 
+mod apart;
 mod factory;
 mod holds;
 mod jail;
@@ -25,6 +26,7 @@ mod sys;
 mod sys_trace;
 mod wire;
 
+pub use apart::{apart, harden};
 pub use factory::SocketFactory;
 pub use jail::{Jail, JailError, JailIo};
 pub use own::{Own, restrict};

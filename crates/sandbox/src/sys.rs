@@ -153,6 +153,22 @@ pub(crate) fn with_namespaces<T>(
     Ok(done)
 }
 
+/// Copies this process, if it has one thread; 0 in the copy.
+///
+/// # Errors
+/// When the kernel says that there are more threads, or makes no copy.
+pub(crate) fn fork_one() -> io::Result<i32> {
+    // SAFETY: for a process of one thread CLONE_VM changes nothing; for others the call fails.
+    let done = unsafe { libc::unshare(libc::CLONE_VM) };
+    // Where a filter refuses the question, the caller's word counts.
+    if done != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
+        return Err(io::Error::other("a process of several threads cannot be copied"));
+    }
+    // SAFETY: one thread, so that no lock is held by one that the copy lacks.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
+}
+
 /// Leaves without running destructors or exit handlers of the image that was forked.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) ends the process; it takes no pointer.
@@ -542,6 +558,27 @@ pub(crate) fn forget_environment() {
             entry = entry.add(1);
         }
         environ = std::ptr::null_mut();
+    }
+}
+
+/// Closes every descriptor from `first` up.
+///
+/// Only for a process that was forked from one with a single thread and never returns to what
+/// that was doing: everything that its memory still holds loses its descriptor.
+pub(crate) fn close_from(first: RawFd) -> io::Result<()> {
+    // SAFETY: close_range(2) on numbers that nothing uses again in this process.
+    let done = check(unsafe { libc::syscall(libc::SYS_close_range, first, RawFd::MAX, 0) });
+    match done {
+        Ok(_) => Ok(()),
+        // Linux before 5.9.
+        Err(e) if e.raw_os_error() == Some(libc::ENOSYS) => {
+            for fd in first..4096 {
+                // SAFETY: close(2) on a number that nothing uses again; it may not be open.
+                unsafe { libc::close(fd) };
+            }
+            Ok(())
+        }
+        Err(e) => Err(e),
     }
 }
 

@@ -72,6 +72,44 @@ pub(crate) fn expand(tree: &mut Tree, path: &str, bytes: &[u8], nesting: usize) 
 }
 
 fn zip(tree: &mut Tree, path: &str, bytes: &[u8], nesting: usize) {
+    members(tree, path, bytes, nesting, &|raw| Some(member(path, raw)));
+}
+
+/// The members of a zip as a skill of its own: see [`Tree::add_members`].
+pub(crate) fn unpack(tree: &mut Tree, path: &str, bytes: &[u8], inside: &str) {
+    let clean = |name: &str| name.trim_start_matches("./").replace('\\', "/");
+    let mut tops = std::collections::BTreeSet::new();
+    // What cannot be opened is said below.
+    if let Ok(archive) = ::zip::ZipArchive::new(Cursor::new(bytes)) {
+        for name in archive.file_names().take(MAX_FILES) {
+            let name = name.map(|name| clean(&name)).unwrap_or_default();
+            tops.insert(name.split_once('/').map(|(top, _)| top.to_owned()));
+        }
+    }
+    // A file beside the folder, or a second folder: then nothing is above the skill.
+    let top = match tops.pop_first() {
+        Some(Some(top)) if tops.is_empty() => format!("{top}/"),
+        _ => String::new(),
+    };
+    let inside = match inside.trim_matches('/') {
+        "" => top,
+        inside => format!("{top}{inside}/"),
+    };
+    members(tree, path, bytes, 0, &|raw| clean(raw).strip_prefix(&inside).map(str::to_owned));
+    if !tree.files.iter().any(|file| file.path.eq_ignore_ascii_case("SKILL.md")) {
+        let why = "no SKILL.md is where the skill should be";
+        tree.refuse(path, Refusal::Unreadable(why.into()));
+    }
+}
+
+/// `named`: what a member is called; none when it is left out.
+fn members(
+    tree: &mut Tree,
+    path: &str,
+    bytes: &[u8],
+    nesting: usize,
+    named: &dyn Fn(&str) -> Option<String>,
+) {
     let mut archive = match ::zip::ZipArchive::new(Cursor::new(bytes)) {
         Ok(archive) => archive,
         Err(error) => return tree.refuse(path, Refusal::Archive(error.to_string())),
@@ -97,7 +135,7 @@ fn zip(tree: &mut Tree, path: &str, bytes: &[u8], nesting: usize) {
                 continue;
             }
         };
-        let name = member(path, &raw);
+        let Some(name) = named(&raw) else { continue };
         if escapes(&raw) {
             tree.refuse(name.clone(), Refusal::LinkOut);
         }

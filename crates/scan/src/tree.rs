@@ -85,6 +85,12 @@ impl Tree {
         self.add_nested(path.into(), bytes, executable, 0);
     }
 
+    /// Adds the members of a zip as the skill itself: those below its one top folder, if it has one
+    /// and no `SKILL.md` beside it, and below `inside` in that.
+    pub fn add_members(&mut self, path: &str, bytes: &[u8], inside: &str) {
+        archive::unpack(self, path, bytes, inside);
+    }
+
     pub(crate) fn add_nested(
         &mut self,
         path: String,

@@ -118,6 +118,50 @@ fn the_scanning_child_reaches_nothing() {
     }
 }
 
+/// A skill that takes the scanner over answers for itself alone: each is looked at by a copy of the
+/// child, and the next copy is made of what none of them has touched.
+#[test]
+fn each_skill_is_looked_at_by_a_process_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = ["one", "two"].map(|name| {
+        let skill = dir.path().join(name);
+        std::fs::rename(long_skill(dir.path()), &skill).unwrap();
+        skill
+    });
+    let mut top = seawall()
+        .args(["scan", "--json"])
+        .args(&names)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let is_child = |pid: u32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.ends_with(b"skill\0scan-child\0")
+    };
+    let mut copies = std::collections::BTreeSet::new();
+    while top.try_wait().unwrap().is_none() {
+        let parents = parents();
+        for (&pid, &parent) in &parents {
+            let mut above = parent;
+            while let Some(&next) = parents.get(&above).filter(|_| above != top.id()) {
+                above = next;
+            }
+            if above == top.id() && is_child(pid) && is_child(parent) {
+                copies.insert((parent, pid));
+            }
+        }
+    }
+    let output = top.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+    let readers: std::collections::BTreeSet<u32> =
+        copies.iter().map(|(reader, _)| *reader).collect();
+    // Between the reader and its copy there may be a starter of the same name.
+    let reader =
+        readers.iter().find(|r| copies.iter().filter(|(parent, _)| parent == *r).count() >= 2);
+    assert!(reader.is_some(), "one reader and a copy for each skill: {copies:?}");
+}
+
 /// Inside a tool run there are no further namespaces to be had, so the scanner has no jail there.
 #[test]
 fn where_there_is_no_jail_it_is_said_and_can_be_refused() {

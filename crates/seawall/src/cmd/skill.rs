@@ -6,14 +6,20 @@
 mod args;
 mod cell;
 mod child;
+mod clawhub;
 mod decide;
+mod diff;
 mod gate;
+mod held;
 mod load;
 mod lock;
 mod pin;
+pub(crate) mod places;
 pub(crate) mod relay;
 mod render;
+mod reviewed;
 mod sbom;
+pub(crate) mod show;
 mod tools;
 pub(crate) mod view;
 mod virustotal;
@@ -48,7 +54,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Command::Approve(args) => decide::decide(args, lock::Status::Approved),
         Command::Deny(args) => decide::decide(args, lock::Status::Denied),
         Command::List(args) => decide::list(args),
-        Command::Diff(args) => decide::diff(args),
+        Command::Diff(args) => decide::difference(args),
         Command::Lock(args) => decide::lock_all(args),
         Command::Verify(args) => decide::verify(args),
         Command::Quarantine(args) => decide::quarantine(args),
@@ -75,39 +81,37 @@ fn content() -> Result<&'static Content, Box<dyn std::error::Error>> {
     seawall_scan::shipped().map_err(|error| error.to_string().into())
 }
 
-/// Folders from which the gateway takes skills.
-fn gateway_folders() -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let state = std::env::var_os("OPENCLAW_STATE_DIR")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| home.join(".openclaw"));
-    [
-        state.join("skills"),
-        state.join("workspace/skills"),
-        state.join("workspace/.agents/skills"),
-        state.join("extensions"),
-        home.join(".agents/skills"),
-    ]
-    .into_iter()
-    .filter(|p| p.is_dir())
-    .collect()
+/// SHA-256 in hex.
+fn digest(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(bytes))
 }
 
 fn resolve(paths: &[String]) -> Result<Vec<PathBuf>, Box<dyn std::error::Error>> {
     let mut out = Vec::new();
     for path in paths {
         if path == "all" {
-            let folders = gateway_folders();
+            let folders = places::of_deployment()?;
             if folders.is_empty() {
                 return Err("no skill folder of a gateway was found: set OPENCLAW_STATE_DIR, or name a folder".into());
             }
             for folder in folders {
-                out.extend(load::skills_in(&folder)?);
+                let mut skills = load::skills_in(&folder)?;
+                // One that holds no skill and nothing else is no skill.
+                skills.retain(|skill| *skill != folder || !is_empty(skill));
+                out.extend(skills);
             }
+            // A folder can be named twice, or be reached by a link.
+            let mut known = std::collections::BTreeSet::new();
+            out.retain(|path| known.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
         } else {
             let given = Path::new(path);
             if !given.exists() {
-                return Err(format!("`{path}` does not exist. A slug has to be downloaded first: `openclaw skills install` asks Seawall through the install policy").into());
+                return Err(format!(
+                    "`{}` does not exist. A skill on ClawHub is `@OWNER/SLUG`, with --clawhub",
+                    show::line(path)
+                )
+                .into());
             }
             out.extend(load::skills_in(given)?);
         }
@@ -115,9 +119,27 @@ fn resolve(paths: &[String]) -> Result<Vec<PathBuf>, Box<dyn std::error::Error>>
     Ok(out)
 }
 
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// What the scanner says; when it cannot, a block that says why.
 fn look(scanner: &mut Scanner, path: &Path) -> (Option<Folder>, Report, bool) {
-    let failed = |message: String| Report {
+    match load::load(path) {
+        Err(error) => (None, not_scanned(error.to_string()), false),
+        Ok(folder) => judge(scanner, folder),
+    }
+}
+
+fn judge(scanner: &mut Scanner, folder: Folder) -> (Option<Folder>, Report, bool) {
+    match scanner.scan(&folder) {
+        Ok(report) => (Some(folder), report, true),
+        Err(error) => (Some(folder), not_scanned(error.to_string()), false),
+    }
+}
+
+fn not_scanned(message: String) -> Report {
+    Report {
         verdict: Verdict::Block,
         capabilities: Capabilities::default(),
         findings: vec![Finding {
@@ -127,14 +149,14 @@ fn look(scanner: &mut Scanner, path: &Path) -> (Option<Folder>, Report, bool) {
             line: 0,
             message,
         }],
-    };
-    match load::load(path) {
-        Err(error) => (None, failed(error.to_string()), false),
-        Ok(folder) => match scanner.scan(&folder) {
-            Ok(report) => (Some(folder), report, true),
-            Err(error) => (Some(folder), failed(error.to_string()), false),
-        },
     }
+}
+
+/// One thing to scan.
+enum Wanted {
+    Here(PathBuf),
+    /// By its name in the registry.
+    Fetched(String, Box<Folder>),
 }
 
 fn scan(args: &ScanArgs) -> Outcome {
@@ -143,22 +165,40 @@ fn scan(args: &ScanArgs) -> Outcome {
     let mut all = Vec::new();
     let mut worst = 0;
     let text_content = if args.json { None } else { Some(content()?) };
-    for path in resolve(&args.paths)? {
-        let (folder, mut report, mut done) = look(&mut scanner, &path);
+    let (slugs, paths): (Vec<String>, Vec<String>) =
+        args.paths.iter().cloned().partition(|path| clawhub::is_reference(path));
+    // What was asked for by name comes first: it can fail before anything is said.
+    let mut wanted = Vec::new();
+    for slug in &slugs {
+        wanted.push(Wanted::Fetched(slug.clone(), Box::new(clawhub::fetch(slug, &args.clawhub)?)));
+    }
+    if !paths.is_empty() {
+        wanted.extend(resolve(&paths)?.into_iter().map(Wanted::Here));
+    }
+    for wanted in wanted {
+        let (path, (folder, mut report, mut done)) = match wanted {
+            Wanted::Here(path) => (path.clone(), look(&mut scanner, &path)),
+            Wanted::Fetched(name, folder) => (PathBuf::from(name), judge(&mut scanner, *folder)),
+        };
         if let (Some(virustotal), Some(folder)) = (&mut virustotal, &folder) {
             report = match virustotal.add(folder, report.clone()) {
                 Ok(report) => report,
                 Err(error) => {
                     // The scanner's own verdict stands; that it stands alone is an error.
-                    let _ =
-                        writeln!(std::io::stderr(), "seawall skill: {}: {error}", path.display());
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "seawall skill: {}: {error}",
+                        show::path(&path)
+                    );
                     done = false;
                     report
                 }
             };
         }
         worst = worst.max(if done { render::code(report.verdict) } else { FAILED });
-        let scanned = Scanned { path: path.to_string_lossy().into_owned(), report };
+        // What is still in its archive has no hash of its files yet.
+        let tree = folder.as_ref().filter(|f| f.archive.is_none()).map(Folder::tree_hash);
+        let scanned = Scanned { path: path.to_string_lossy().into_owned(), tree, report };
         if args.json {
             print(&format!("{}\n", render::line(&scanned)))?;
         } else if args.sarif || args.html {

@@ -1,5 +1,6 @@
 //! Skills and plugins on disk.
 
+use crate::cmd::skill::places;
 use seawall_audit::facts::{Content, Fact, Plugin, Skill};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -16,7 +17,13 @@ const MAX_PACKAGE: u64 = 1024 * 1024;
 /// OpenClaw's own limit for this file.
 const MAX_REGISTRY: u64 = 16 * 1024 * 1024;
 
-pub(super) fn content(state_dir: &Path, workspaces: &[PathBuf]) -> Fact<Content> {
+/// `config`: without one, the folders that it would name are not known, and the caller says so.
+pub(super) fn content(
+    config: Option<&Value>,
+    home: &Path,
+    state_dir: &Path,
+    workspaces: &[PathBuf],
+) -> Fact<Content> {
     let mut out = Content {
         mcporter: mcporter(&state_dir.join("skills/config/mcporter.json")),
         plugins: plugins(&state_dir.join("extensions")),
@@ -24,18 +31,19 @@ pub(super) fn content(state_dir: &Path, workspaces: &[PathBuf]) -> Fact<Content>
     };
     let mut seen = BTreeSet::new();
     let mut folders = 0;
-    for root in workspaces.iter().map(PathBuf::as_path).chain([state_dir]) {
+    let places = places::of(config.unwrap_or(&Value::Null), home, state_dir, workspaces);
+    // A plugin's own skills are approved with the plugin.
+    for place in places.skills {
+        let root = workspaces.iter().map(PathBuf::as_path).chain([state_dir]);
+        let root =
+            root.filter(|root| place.starts_with(root)).max_by_key(|root| root.as_os_str().len());
+        let root = root.unwrap_or(&place);
         let inside = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        // The two may be links themselves.
-        let mut queue: Vec<(PathBuf, bool)> = [root.join("skills"), root.join(".agents/skills")]
-            .into_iter()
-            .map(|dir| {
-                let linked = dir.canonicalize().is_ok_and(|real| {
-                    real.strip_prefix(&inside).ok() != dir.strip_prefix(root).ok()
-                });
-                (dir, linked)
-            })
-            .collect();
+        // The folder may be reached by links itself.
+        let linked = place
+            .canonicalize()
+            .is_ok_and(|real| real.strip_prefix(&inside).ok() != place.strip_prefix(root).ok());
+        let mut queue = vec![(place.clone(), linked)];
         while let Some((dir, linked)) = queue.pop() {
             folders += 1;
             if folders > MAX_FOLDERS || out.skills.len() >= MAX_SKILLS {
@@ -157,7 +165,8 @@ mod tests {
         fs::write(root.join("outside"), "x").unwrap();
         std::os::unix::fs::symlink(root.join("outside"), skills.join("b/SKILL.md")).unwrap();
         std::os::unix::fs::symlink(&skills, skills.join("a/deep/loop")).unwrap();
-        let Fact::Known(found) = content(&root.join("none"), &[root.join("w")]) else { panic!() };
+        let none = root.join("none");
+        let Fact::Known(found) = content(None, &none, &none, &[root.join("w")]) else { panic!() };
         let mut names: Vec<_> = found
             .skills
             .iter()

@@ -87,8 +87,11 @@ pub(crate) fn collect_named(deployment: &Deployment, wanted: &Wanted<'_>) -> Fac
     let (config, broken) = openclaw::config(loaded, deployment, &seen.env);
     let workspaces = files::workspaces(config.known(), &state_dir, &home);
     let content = later("the look at skills", FILES, {
-        let (state_dir, workspaces) = (state_dir.clone(), workspaces.clone());
-        move || content::content(&state_dir, &workspaces)
+        let (home, state_dir, workspaces) = (home.clone(), state_dir.clone(), workspaces.clone());
+        let config = config.known().map(
+            |config| json!({ "agents": config.get("agents"), "skills": config.get("skills") }),
+        );
+        move || content::content(config.as_ref(), &home, &state_dir, &workspaces)
     });
     let files = later("the look at files", FILES, {
         let config = config.known().map(|config| Config {

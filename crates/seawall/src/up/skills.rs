@@ -8,7 +8,7 @@
 use super::Prepared;
 use crate::clock::now_ms;
 use crate::cmd::skill::view::{self, Held, View};
-use crate::cmd::skill::{self, Lock};
+use crate::cmd::skill::{self, Lock, show};
 use crate::render::Facts;
 use seawall_model::{Event, Plane, Severity};
 use seawall_sandbox::spec::{Access, Mount};
@@ -113,10 +113,11 @@ pub(super) fn refresh(views: &[View]) -> Result<Vec<Held>, String> {
 }
 
 pub(super) fn event(held: &Held) -> Event {
-    let path = held.path.display();
+    let (path, word) = (show::path(&held.path), show::word(&held.path.to_string_lossy()));
     let text = format!(
-        "the skill `{path}` is held: {}. To see it: seawall skill scan {path}; to approve it: seawall skill approve {path}",
-        held.why
+        "the skill `{path}` is held: {}. To see it: seawall skill scan {word}; to approve it: seawall skill approve {word}{}",
+        show::line(&held.why),
+        held.tree.as_ref().map_or_else(String::new, |tree| format!(" --tree {tree}")),
     );
     Event::new(now_ms(), Plane::Install, "skill.held", text)
         .severity(Severity::Medium)

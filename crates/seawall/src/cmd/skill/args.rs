@@ -1,6 +1,6 @@
 //! The arguments of `seawall skill`.
 
-use super::{lock, virustotal};
+use super::{clawhub, lock, virustotal};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -23,7 +23,7 @@ pub(super) enum Command {
     List(FoldersArgs),
     /// Show what changed since a skill was approved: capabilities, then text.
     Diff(OneArgs),
-    /// Approve every skill of these folders that the scanner allows.
+    /// Approve the skills of these folders about which nothing was decided and that the scanner allows.
     Lock(FoldersArgs),
     /// Check that every skill of these folders is exactly what was approved.
     Verify(FoldersArgs),
@@ -53,7 +53,8 @@ impl LockArg {
 
 #[derive(clap::Args)]
 pub(super) struct ScanArgs {
-    /// Skills, folders of skills, or `all` for the gateway's own folders.
+    /// Skills, folders of skills, `all` for the gateway's own folders, or `@OWNER/SLUG[@VERSION]`
+    /// on ClawHub (with --clawhub).
     #[arg(required = true)]
     pub(super) paths: Vec<String>,
     /// One JSON object per skill and line.
@@ -71,6 +72,8 @@ pub(super) struct ScanArgs {
     /// Fail where the scanning process cannot be confined in full.
     #[arg(long)]
     pub(super) confined_only: bool,
+    #[command(flatten)]
+    pub(super) clawhub: clawhub::Options,
     #[command(flatten)]
     pub(super) virustotal: virustotal::Options,
 }
@@ -112,6 +115,9 @@ pub(super) struct DecideArgs {
     /// Approve although the scanner blocks it. Needs a reason.
     #[arg(long, requires = "reason")]
     pub(super) despite_block: bool,
+    /// Approve only what has this hash, as `scan` and `diff` print it.
+    #[arg(long, value_name = "HASH")]
+    pub(super) tree: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -157,6 +163,9 @@ pub(super) struct ToolsArgs {
     /// Approve the list exactly as it is.
     #[arg(long)]
     pub(super) approve: bool,
+    /// Approve only a list with this hash, as the comparison prints it.
+    #[arg(long, value_name = "HASH", requires = "approve")]
+    pub(super) hash: Option<String>,
     /// Why.
     #[arg(long)]
     pub(super) reason: Option<String>,

@@ -2,8 +2,9 @@
 //! standard output, and that nothing else can be got from: no environment, no file of the user's,
 //! no network, no program to start, nothing to write ([`super::cell`]).
 //!
-//! A skill that crashes or stalls the scanner takes the child with it, and is reported as not
-//! scanned; it never passes.
+//! The child reads the bytes and looks at nothing in them: that is done by a copy of it, one for each
+//! skill, so that a skill that takes the scanner over answers for no other. A skill that crashes or
+//! stalls the scanner is reported as not scanned; it never passes.
 
 use super::cell::{self, Cell, Confinement};
 use super::load::{Folder, Unread};
@@ -17,6 +18,9 @@ use std::time::Duration;
 /// Longest time for one skill. The gateway waits 10 s for an install decision.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(8);
 
+/// Longest answer: a report is bounded by the number and length of findings; this is ample.
+const MAX_ANSWER: u64 = 16 << 20;
+
 /// Longest header: names of [`seawall_scan::MAX_FILES`] files at their longest.
 const MAX_HEADER: u64 = 8 << 20;
 
@@ -28,6 +32,9 @@ struct Header {
     /// Path, length, executable.
     files: Vec<(String, u64, bool)>,
     unread: Vec<(String, Unread)>,
+    /// The file is an archive that holds the skill, in this folder of it.
+    #[serde(default)]
+    archive: Option<String>,
 }
 
 /// The child did not answer.
@@ -100,8 +107,7 @@ fn read_answers(output: PipeReader) -> Receiver<Option<String>> {
         let mut reader = BufReader::new(output);
         loop {
             let mut line = String::new();
-            // A report is bounded by the number and length of findings; this is ample.
-            let ended = match (&mut reader).take(16 << 20).read_line(&mut line) {
+            let ended = match (&mut reader).take(MAX_ANSWER + 1).read_line(&mut line) {
                 Ok(0) | Err(_) => true,
                 Ok(_) => false,
             };
@@ -125,6 +131,7 @@ impl Running {
                 .map(|f| (f.path.clone(), f.bytes.len() as u64, f.executable))
                 .collect(),
             unread: folder.unread.clone(),
+            archive: folder.archive.clone(),
         };
         let header = serde_json::to_string(&header).map_err(|_| ScanError::Died)?;
         let (cell, input, answers) = (&mut self.cell, &mut self.input, &self.answers);
@@ -159,6 +166,12 @@ pub(crate) fn run() -> ExitCode {
     if cell::limit_self().is_err() {
         return ExitCode::from(3);
     }
+    // Without this a copy that was taken over could write into what the next one is made of.
+    if seawall_sandbox::harden().is_err() {
+        return ExitCode::from(3);
+    }
+    // Read once, for all copies.
+    let _ = seawall_scan::shipped();
     let mut input = BufReader::new(std::io::stdin().lock());
     let mut output = std::io::stdout().lock();
     loop {
@@ -192,11 +205,20 @@ pub(crate) fn run() -> ExitCode {
             }
             raw.push((path, bytes, executable));
         }
-        for (path, bytes, executable) in raw {
-            tree.add(path, bytes, executable);
-        }
-        let report = scan(&tree);
-        let Ok(text) = serde_json::to_string(&report) else { return ExitCode::from(3) };
+        let text = seawall_sandbox::apart(MAX_ANSWER, || {
+            for (path, bytes, executable) in raw {
+                match &header.archive {
+                    Some(inside) => tree.add_members(&path, &bytes, inside),
+                    None => tree.add(path, bytes, executable),
+                }
+            }
+            serde_json::to_vec(&scan(&tree)).unwrap_or_default()
+        });
+        // One line is one answer: a second one would be taken for that of the next skill.
+        let text = text.ok().and_then(|text| String::from_utf8(text).ok());
+        let Some(text) = text.filter(|text| !text.is_empty() && !text.contains('\n')) else {
+            return ExitCode::from(3);
+        };
         if writeln!(output, "{text}").and_then(|()| output.flush()).is_err() {
             return ExitCode::from(3);
         }

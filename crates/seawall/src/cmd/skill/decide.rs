@@ -2,12 +2,14 @@
 
 use super::args::{DecideArgs, FoldersArgs, OneArgs, QuarantineArgs};
 use super::child::Scanner;
+use super::diff;
 use super::load::{self, Folder};
 use super::lock::{self, Entry, Lock, Standing, Status};
 use super::render::{self, Scanned};
-use super::{Outcome, content, look, print, resolve, sbom};
+use super::{Outcome, content, look, print, resolve, reviewed, sbom, show};
 use seawall_scan::{Report, Verdict};
-use std::path::PathBuf;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 
 fn named(name: Option<&String>, folder: &Folder) -> String {
     name.cloned().unwrap_or_else(|| folder.name.clone())
@@ -31,6 +33,7 @@ pub(super) fn entry(
         status,
         tree: folder.tree_hash(),
         files: folder.digests(),
+        marks: Some(folder.marks()),
         source: args.and_then(|a| a.source.clone()).or_else(|| origin(folder)),
         version: sbom::version(folder),
         publisher: args.and_then(|a| a.publisher.clone()),
@@ -68,31 +71,87 @@ pub(super) fn decide(args: &DecideArgs, status: Status) -> Outcome {
             .map_or_else(|| "could not be read".to_owned(), |f| f.message.clone())
     })?;
     let name = named(args.name.as_ref(), &folder);
+    let (tree, place) = (folder.tree_hash(), place(&args.path));
+    let again = command("diff", &args.path, args.name.as_deref());
+    if status == Status::Approved || args.tree.is_some() {
+        reviewed::check(&path, &place, &tree, args.tree.as_deref(), &again)
+            .map_err(|why| format!("`{}`: {why}", show::line(&name)))?;
+    }
     if status == Status::Approved
         && (report.verdict == Verdict::Block || !done)
         && !args.despite_block
     {
-        print(&render::text(content().ok(), &Scanned { path: name.clone(), report }, false))?;
+        let scanned = Scanned { path: show::line(&name), tree: Some(tree), report };
+        print(&render::text(content().ok(), &scanned, false))?;
         return Err(format!(
-            "`{name}` is blocked. To approve it all the same: --despite-block --reason TEXT"
+            "`{}` is blocked. To approve it all the same: --despite-block --reason TEXT",
+            show::line(&name)
         )
         .into());
     }
     if let (Status::Approved, Some(unbound)) = (status, folder.unbound()) {
         return Err(format!(
-            "`{unbound}` of `{name}` cannot be part of an approval: it is not read and could change \
+            "`{unbound}` of `{}` cannot be part of an approval: it is not read and could change \
              unseen (a link that leads out of the skill, a special file, or more than is looked at). \
-             Take it out, or put a plain file in its place"
+             Take it out, or put a plain file in its place",
+            show::line(&name)
         )
         .into());
     }
+    let asks = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if status == Status::Approved && args.tree.is_none() && asks {
+        let shown = match lock.skills.get(&name) {
+            Some(entry) => diff::text(&path, entry, &folder, &report),
+            None => String::new(),
+        };
+        let scanned =
+            Scanned { path: show::line(&name), tree: Some(tree.clone()), report: report.clone() };
+        print(&format!("{}{shown}", render::text(content().ok(), &scanned, true)))?;
+        if !confirmed("Approve exactly this?")? {
+            return Err("nothing was approved".into());
+        }
+    }
     lock::keep(&path, &folder)?;
-    let tree = folder.tree_hash();
     lock.skills.insert(name.clone(), entry(&folder, &report, status, Some(args)));
+    if status == Status::Approved
+        && let Some((other, _)) = lock.denial(&name, &tree)
+    {
+        return Err(format!(
+            "`{}` was denied as `{}`, and that holds under every name. To change it: the same command \
+             with --name={}",
+            show::line(&name),
+            show::line(other),
+            show::word(other)
+        )
+        .into());
+    }
     lock.write(&path)?;
+    reviewed::forget(&path, &place);
     let word = if status == Status::Approved { "approved" } else { "denied" };
-    print(&format!("{word} {name} {tree}\n"))?;
+    print(&format!("{word} {} {tree}\n", show::line(&name)))?;
     Ok(0)
+}
+
+/// Asks a person at the terminal.
+pub(super) fn confirmed(question: &str) -> std::io::Result<bool> {
+    print(&format!("{question} [y/N] "))?;
+    std::io::Write::flush(&mut std::io::stdout())?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Under which name it is remembered that a folder was shown.
+fn place(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    format!("skill {}", path.display())
+}
+
+/// A command about a skill, for a person to paste.
+pub(super) fn command(word: &str, path: &Path, name: Option<&str>) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let name = name.map_or_else(String::new, |name| format!(" --name={}", show::word(name)));
+    format!("seawall skill {word} {}{name}", show::word(&path.to_string_lossy()))
 }
 
 /// A folder and what came of reading it.
@@ -112,7 +171,7 @@ pub(super) fn list(args: &FoldersArgs) -> Outcome {
     let lock = Lock::read(&args.lock.path())?;
     for (path, folder) in each(&args.paths)? {
         let standing = folder.as_ref().map_or("unreadable", |f| lock.standing(&f.name, f).as_str());
-        print(&format!("{standing:13} {}\n", path.display()))?;
+        print(&format!("{standing:13} {}\n", show::path(&path)))?;
     }
     Ok(0)
 }
@@ -125,12 +184,13 @@ pub(super) fn verify(args: &FoldersArgs) -> Outcome {
         let standing = lock.standing(&folder.name, &folder);
         if standing != Standing::Approved {
             code = 1;
-            print(&format!("{:13} {}\n", standing.as_str(), path.display()))?;
+            print(&format!("{:13} {}\n", standing.as_str(), show::path(&path)))?;
             if let Some(entry) =
                 lock.skills.get(&folder.name).filter(|_| standing == Standing::Changed)
             {
-                for (mark, file) in changes(entry, &folder) {
-                    print(&format!("              {mark} {file}\n"))?;
+                for (mark, file, said) in diff::changes(entry, &folder) {
+                    let said = said.map_or_else(String::new, |said| format!(": {said}"));
+                    print(&format!("              {mark} {file}{said}\n"))?;
                 }
             }
         }
@@ -138,67 +198,25 @@ pub(super) fn verify(args: &FoldersArgs) -> Outcome {
     Ok(code)
 }
 
-/// `+` new, `-` gone, `~` changed.
-fn changes(entry: &Entry, folder: &Folder) -> Vec<(char, String)> {
-    let now = folder.digests();
-    let mut out: Vec<(char, String)> = Vec::new();
-    for (path, digest) in &now {
-        match entry.files.get(path) {
-            None => out.push(('+', path.clone())),
-            Some(old) if old != digest => out.push(('~', path.clone())),
-            Some(_) => {}
-        }
-    }
-    out.extend(entry.files.keys().filter(|p| !now.contains_key(*p)).map(|p| ('-', p.clone())));
-    out
-}
-
-pub(super) fn diff(args: &OneArgs) -> Outcome {
+pub(super) fn difference(args: &OneArgs) -> Outcome {
     let path = args.lock.path();
     let lock = Lock::read(&path)?;
     let (folder, report, _) = look(&mut Scanner::default(), &args.path);
     let folder = folder.ok_or("the skill could not be read")?;
     let name = named(args.name.as_ref(), &folder);
-    let entry =
-        lock.skills.get(&name).ok_or_else(|| format!("nothing was decided about `{name}` yet"))?;
-    if entry.tree == folder.tree_hash() {
+    let entry = lock
+        .skills
+        .get(&name)
+        .ok_or_else(|| format!("nothing was decided about `{}` yet", show::line(&name)))?;
+    let tree = folder.tree_hash();
+    if entry.tree == tree {
         print("no difference\n")?;
         return Ok(0);
     }
-    for (kind, what) in report.capabilities.gained(&entry.capabilities) {
-        print(&format!("now also {kind} {what}\n"))?;
-    }
-    if report.verdict > entry.verdict {
-        print(&format!(
-            "the verdict was {}, and is {}\n",
-            entry.verdict.as_str(),
-            report.verdict.as_str()
-        ))?;
-    }
-    for (mark, file) in changes(entry, &folder) {
-        print(&format!("{mark} {file}\n"))?;
-        let old = entry.files.get(&file).map(|d| lock::kept(&path, d));
-        let new = folder
-            .files
-            .iter()
-            .find(|f| f.path == file)
-            .map(|f| String::from_utf8_lossy(&f.bytes).into_owned());
-        let (old, new) = match (old, new) {
-            (Some(None), _) => continue,
-            (old, new) => (old.flatten().unwrap_or_default(), new.unwrap_or_default()),
-        };
-        let text = similar::TextDiff::from_lines(&old, &new);
-        // Control characters of a skill must not reach a terminal.
-        let shown: String = text
-            .unified_diff()
-            .context_radius(2)
-            .to_string()
-            .chars()
-            .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c })
-            .take(64 << 10)
-            .collect();
-        print(&shown)?;
-    }
+    print(&diff::text(&path, entry, &folder, &report))?;
+    reviewed::remember(&path, &place(&args.path), &tree);
+    let approve = command("approve", &args.path, args.name.as_deref());
+    print(&format!("To approve exactly this: {approve} --tree {tree}\n"))?;
     Ok(1)
 }
 
@@ -213,18 +231,28 @@ pub(super) fn lock_all(args: &FoldersArgs) -> Outcome {
             code = 1;
             continue;
         };
-        let denied = lock.standing(&folder.name, &folder) == lock::Standing::Denied;
-        if report.verdict == Verdict::Allow && done && !denied && folder.unbound().is_none() {
+        let standing = lock.standing(&folder.name, &folder);
+        if standing == Standing::Approved {
+            continue;
+        }
+        // What differs from an approval is for a person, whatever the scanner says of it.
+        let new = standing == Standing::Unknown;
+        if report.verdict == Verdict::Allow && done && new && folder.unbound().is_none() {
             lock::keep(&path, &folder)?;
             lock.skills
                 .insert(folder.name.clone(), entry(&folder, &report, Status::Approved, None));
+            print(&format!("approved {} {}\n", show::path(&skill), folder.tree_hash()))?;
         } else {
             code = 1;
-            let why = if denied { "denied" } else { report.verdict.as_str() };
+            let why = match standing {
+                Standing::Unknown => report.verdict.as_str(),
+                other => other.as_str(),
+            };
+            let word = if standing == Standing::Changed { "diff" } else { "scan" };
             print(&format!(
-                "{why:5} {} is left out: seawall skill approve {}\n",
-                skill.display(),
-                skill.display()
+                "{why:8} {} is left out: {}\n",
+                show::path(&skill),
+                command(word, &skill, None)
             ))?;
         }
     }
@@ -250,16 +278,16 @@ pub(super) fn quarantine(args: &QuarantineArgs) -> Outcome {
         std::fs::rename(&skill, &target).map_err(|e| {
             format!(
                 "`{}` could not be moved to `{}`: {e}. It is still eligible",
-                skill.display(),
-                target.display()
+                show::path(&skill),
+                show::path(&target)
             )
         })?;
         code = 1;
         print(&format!(
             "{} moved {} to {}\n",
             standing.as_str(),
-            skill.display(),
-            target.display()
+            show::path(&skill),
+            show::path(&target)
         ))?;
     }
     Ok(code)

@@ -5,8 +5,11 @@
 //! reason; the gateway treats a missing answer the same way.
 
 use super::child::Scanner;
+use super::decide;
+use super::held;
 use super::load;
 use super::lock::{Lock, Standing};
+use super::show;
 use seawall_model::finding::Level;
 use seawall_scan::{Finding, Report, Verdict};
 use serde::{Deserialize, Serialize};
@@ -74,8 +77,9 @@ struct ResponseFinding {
     line: Option<u32>,
 }
 
+/// What of foreign text goes to the gateway, and from there to a terminal.
 fn clip(text: &str) -> String {
-    text.chars().take(MAX_MESSAGE).collect()
+    show::line(text).chars().take(MAX_MESSAGE).collect()
 }
 
 impl Response {
@@ -164,7 +168,7 @@ fn decide(lock_path: &Path, named: bool, require_approval: bool, mut scanner: Sc
         (_, Err(error)) => {
             return Response::block(format!(
                 "Seawall could not look at `{}`: {error}",
-                request.source_path.display()
+                show::path(&request.source_path)
             ));
         }
     }
@@ -193,7 +197,19 @@ fn decide(lock_path: &Path, named: bool, require_approval: bool, mut scanner: Sc
         }
     };
     let name = request.target_name.clone();
-    let approve = format!("seawall skill approve {} --name {name}", request.source_path.display());
+    let tree = folder.tree_hash();
+    let standing = lock.standing(&name, &folder);
+    let waits = match standing {
+        Standing::Approved | Standing::Denied => false,
+        Standing::Changed => true,
+        Standing::Unknown => require_approval || report.verdict > Verdict::Allow,
+    };
+    // The gateway throws away what it did not install: a person has to be able to look at it.
+    let place = waits.then(|| held::keep(lock_path, &folder, &tree)).flatten();
+    let place = place.unwrap_or_else(|| request.source_path.clone());
+    let command = |word| decide::command(word, &place, Some(&name));
+    let approve = format!("{} --tree {tree}", command("approve"));
+    let shown_name = clip(&name);
     let findings: Vec<ResponseFinding> = report
         .findings
         .iter()
@@ -208,17 +224,21 @@ fn decide(lock_path: &Path, named: bool, require_approval: bool, mut scanner: Sc
         findings,
     };
     let update = request.request.and_then(|r| r.mode).is_some_and(|m| m == "update");
-    match lock.standing(&name, &folder) {
+    match standing {
         Standing::Denied => {
-            let why = lock
-                .skills
-                .get(&name)
-                .and_then(|e| e.reason.clone())
-                .map(|r| format!(" ({r})"))
-                .unwrap_or_default();
+            let (entry, why) =
+                lock.denial(&name, &tree).map_or((String::new(), String::new()), |(as_, e)| {
+                    let why =
+                        e.reason.as_ref().map(|r| format!(" ({})", clip(r))).unwrap_or_default();
+                    (as_.clone(), why)
+                });
+            let approve = decide::command("approve", &request.source_path, Some(&entry));
             answer(
                 Verdict::Block,
-                Some(format!("`{name}` was denied{why}. To change that: {approve}")),
+                Some(format!(
+                    "`{shown_name}` was denied as `{}`{why}. To change that: {approve} --tree {tree}",
+                    clip(&entry)
+                )),
             )
         }
         Standing::Approved => answer(Verdict::Allow, None),
@@ -231,17 +251,21 @@ fn decide(lock_path: &Path, named: bool, require_approval: bool, mut scanner: Sc
             let gained = gained
                 .iter()
                 .take(6)
-                .map(|(kind, what)| format!("now also {kind} {what}"))
+                .map(|(kind, what)| format!("now also {kind} {}", clip(what)))
                 .collect::<Vec<_>>()
                 .join("; ");
-            let gained =
-                if gained.is_empty() { "no new capability was seen".to_owned() } else { gained };
+            let gained = match gained.chars().count() {
+                0 => "no new capability was seen".to_owned(),
+                // The gateway cuts a reason at 1000 characters, and the commands are its end.
+                300.. => format!("{}…", gained.chars().take(300).collect::<String>()),
+                _ => gained,
+            };
             answer(
                 Verdict::Block,
                 Some(format!(
-                    "This {} of `{name}` differs from what was approved: {gained}. See `seawall skill diff {} --name {name}`, then: {approve}",
+                    "This {} of `{shown_name}` differs from what was approved: {gained}. See `{}`, then: {approve}",
                     if update { "update" } else { "version" },
-                    request.source_path.display()
+                    command("diff")
                 )),
             )
         }
@@ -249,18 +273,18 @@ fn decide(lock_path: &Path, named: bool, require_approval: bool, mut scanner: Sc
             let kind = if request.target_type == TargetType::Plugin { "plugin" } else { "skill" };
             match report.verdict {
                 Verdict::Block => {
-                    let reason = summary(kind, &name, &report, &approve);
+                    let reason = summary(kind, &shown_name, &report, &approve);
                     answer(Verdict::Block, Some(reason))
                 }
                 Verdict::Warn => {
                     let decision = if require_approval { Verdict::Block } else { Verdict::Warn };
-                    let reason = summary(kind, &name, &report, &approve);
+                    let reason = summary(kind, &shown_name, &report, &approve);
                     answer(decision, Some(reason))
                 }
                 Verdict::Allow if require_approval => answer(
                     Verdict::Block,
                     Some(format!(
-                        "Nothing speaks against the {kind} `{name}`, but it was not approved. To approve it: {approve}"
+                        "Nothing speaks against the {kind} `{shown_name}`, but it was not approved. To approve it: {approve}"
                     )),
                 ),
                 Verdict::Allow => answer(Verdict::Allow, None),

@@ -1,6 +1,7 @@
 //! Reads a skill's folder, bounded. Nothing is interpreted here: archives and text are opened in
 //! the child.
 
+use super::show;
 use seawall_scan::{MAX_DEPTH, MAX_FILE, MAX_FILES, MAX_TOTAL};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -22,6 +23,19 @@ pub(crate) enum Unread {
     Unreadable,
 }
 
+impl Unread {
+    fn as_str(self) -> &'static str {
+        match self {
+            Unread::TooLarge => "too large",
+            Unread::TooMany => "too many files",
+            Unread::TooDeep => "too deep",
+            Unread::LinkOut => "a link that leads out",
+            Unread::Special => "no file, folder or link",
+            Unread::Unreadable => "the system refused",
+        }
+    }
+}
+
 /// One file as it lies on disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Raw {
@@ -39,6 +53,8 @@ pub(crate) struct Folder {
     pub(crate) unread: Vec<(String, Unread)>,
     /// Links inside of it, and where they say they lead.
     pub(crate) links: Vec<(String, String)>,
+    /// The one file is an archive that holds the skill, in this folder of it.
+    pub(crate) archive: Option<String>,
     /// Parts of Git's object store, with their SHA-256: not read by the scanner.
     pub(crate) stored: Vec<(String, String)>,
 }
@@ -231,19 +247,9 @@ fn linked(out: &mut Folder, path: &Path, relative: &Path, depth: usize, spent: &
     }
 }
 
-/// A name as people see it, and as it counts: what a terminal would obey or not show is written out.
+/// A name as people see it, and as it counts.
 fn shown_as(path: &Path) -> String {
-    let mut out = String::new();
-    for c in path.to_string_lossy().chars() {
-        let hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-        if c.is_control() || hidden {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    show::path(path)
 }
 
 /// The hash of a file that is too large to be read, if it is not beyond all measure.
@@ -293,6 +299,26 @@ impl Folder {
     /// SHA-256 of each file.
     pub(crate) fn digests(&self) -> BTreeMap<String, String> {
         self.files.iter().map(|f| (f.path.clone(), hex::encode(Sha256::digest(&f.bytes)))).collect()
+    }
+
+    /// What the hash of the whole holds besides the bytes of the files that were read, by path: modes,
+    /// links, what was hashed and not read, and what was neither.
+    pub(crate) fn marks(&self) -> BTreeMap<String, String> {
+        let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut say = |path: &str, what: String| out.entry(path.to_owned()).or_default().push(what);
+        for file in self.files.iter().filter(|file| file.executable) {
+            say(&file.path, "executable".into());
+        }
+        for (path, to) in &self.links {
+            say(path, format!("a link to {}", show::line(to)));
+        }
+        for (path, digest) in &self.stored {
+            say(path, format!("not read, sha256 {digest}"));
+        }
+        for (path, why) in &self.unread {
+            say(path, format!("not read: {}", why.as_str()));
+        }
+        out.into_iter().map(|(path, all)| (path, all.join(", "))).collect()
     }
 
     /// The first of what no approval can be for: it was not read and its bytes are in no hash, as of

@@ -30,6 +30,9 @@ pub(crate) struct Entry {
     pub(crate) tree: String,
     /// SHA-256 by path.
     pub(crate) files: BTreeMap<String, String>,
+    /// Modes, links and what was not read, by path, in words. None: an entry of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) marks: Option<BTreeMap<String, String>>,
     /// Where it came from, as far as is known: `clawhub:owner/slug`, a path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
@@ -163,13 +166,17 @@ impl Lock {
         self.skills.iter().filter(approved).map(|(name, entry)| (name.as_str(), entry))
     }
 
+    /// The entry by which a skill is denied, under whatever name it comes.
+    pub(crate) fn denial(&self, name: &str, tree: &str) -> Option<(&String, &Entry)> {
+        self.skills.iter().find(|(known, entry)| {
+            entry.status == Status::Denied && (entry.tree == tree || plain(known) == plain(name))
+        })
+    }
+
     /// How `folder` stands to the lock.
     pub(crate) fn standing(&self, name: &str, folder: &Folder) -> Standing {
         let tree = folder.tree_hash();
-        // A no is about the skill, under whatever name it comes.
-        let denied = self.skills.iter().any(|(known, entry)| {
-            entry.status == Status::Denied && (entry.tree == tree || plain(known) == plain(name))
-        });
+        let denied = self.denial(name, &tree).is_some();
         match self.skills.get(name) {
             _ if denied => Standing::Denied,
             None => Standing::Unknown,

@@ -4,7 +4,7 @@ use super::args::ToolsArgs;
 use super::child::Scanner;
 use super::lock::Lock;
 use super::render::{self, Scanned};
-use super::{Outcome, content, decide, print, tools};
+use super::{Outcome, content, decide, print, reviewed, show, tools};
 use seawall_scan::Verdict;
 use std::io::Read as _;
 
@@ -33,25 +33,30 @@ pub(super) fn run(args: &ToolsArgs) -> Outcome {
     }
     let empty = std::collections::BTreeMap::new();
     let before = pinned.map_or(&empty, |p| &p.tools);
-    let shown: String = tools::changes(before, &now)
-        .join("\n")
-        .chars()
-        .map(|c| if c.is_control() && c != '\n' { '\u{FFFD}' } else { c })
-        .take(64 << 10)
-        .collect();
-    print(&format!("{shown}\n"))?;
+    print(&format!("{}\n", tools::changes(before, &now).join("\n")))?;
     let report = Scanner::default().scan(&tools::document(server, &now))?;
     if report.verdict > Verdict::Allow {
-        let scanned = Scanned { path: server.clone(), report: report.clone() };
+        let scanned = Scanned { path: server.clone(), tree: None, report: report.clone() };
         print(&render::text(content().ok(), &scanned, false))?;
     }
+    let what = format!("server {server}");
     if !args.approve {
         let word = if pinned.is_some() { "differs from what was approved" } else { "is new" };
+        reviewed::remember(&path, &what, &hash);
+        let list = args
+            .list
+            .as_ref()
+            .map_or_else(String::new, |list| format!(" {}", show::word(&list.to_string_lossy())));
         print(&format!(
-            "held: {server} {word}. To approve it as it is: seawall skill tools {server} --approve\n"
+            "held: {} {word}. To approve exactly this: seawall skill tools {}{list} --approve --hash {hash}\n",
+            show::line(server),
+            show::word(server)
         ))?;
         return Ok(1);
     }
+    let again = format!("seawall skill tools {}", show::word(server));
+    reviewed::check(&path, &what, &hash, args.hash.as_deref(), &again)
+        .map_err(|why| format!("`{}`: {why}", show::line(server)))?;
     if report.verdict == Verdict::Block && !args.despite_block {
         return Err(format!(
             "a description of `{server}` is blocked. To approve it all the same: --despite-block --reason TEXT"
@@ -67,6 +72,7 @@ pub(super) fn run(args: &ToolsArgs) -> Outcome {
     };
     lock.mcp.insert(server.clone(), pin);
     lock.write(&path)?;
+    reviewed::forget(&path, &what);
     print(&format!("approved {server} {hash}\n"))?;
     Ok(0)
 }

@@ -1,14 +1,15 @@
 //! What an MCP server tells the gateway, held to what was approved.
 //!
 //! The server writes to this relay, and the relay to the gateway. In every list of tools, prompts and
-//! resources, those that differ, and instructions of the server that differ from what `seawall skill tools NAME --approve` pinned are left out: a model does not obey
-//! what it never gets. A server about which nothing was decided passes as it is. Either
+//! resources, those that differ from what `seawall skill tools NAME --approve` pinned are left out, and
+//! so are instructions of the server that differ: a model does not obey what it never gets. A server about which nothing was decided passes as it is. Either
 //! way the newest list is put into a file, for a person to compare and approve.
 //!
 //! The relay runs as the gateway, inside its jail: it holds a server that turns, not a gateway that
 //! has turned.
 
 use super::lock::Lock;
+use super::show;
 use super::tools::{self, Pin};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -180,19 +181,30 @@ fn filter(places: &Places, message: Value, seen: &mut Seen) -> (Value, Vec<Strin
 }
 
 fn said(places: &Places, name: &str, why: &str) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
-    let file = list_file(places).unwrap_or_default().display().to_string();
-    format!(
-        "`{name}` is held: {why}. To compare: seawall skill tools {} {file}; to approve: the same with --approve",
-        places.server
-    )
+    let name: String = show::line(name).chars().take(80).collect();
+    let file = list_file(places).unwrap_or_default();
+    let compare = format!(
+        "seawall skill tools {} {}",
+        show::word(&places.server),
+        show::word(&file.to_string_lossy())
+    );
+    format!("`{name}` is held: {why}. To compare, and then approve: {compare}")
 }
 
 fn list_file(places: &Places) -> Option<PathBuf> {
-    // The name comes from the configuration; in a file's name only what can do no harm stays.
+    places.seen.as_ref().map(|dir| dir.join(file_name(&places.server)))
+}
+
+/// The file of a server's list. The name comes from the configuration: only what can do no harm stays,
+/// and where that is not the whole name, a hash of it keeps two servers apart.
+pub(crate) fn file_name(server: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    let name: String = places.server.chars().take(100).map(safe).collect();
-    places.seen.as_ref().map(|dir| dir.join(format!("{name}.json")))
+    let name: String = server.chars().take(100).map(safe).collect();
+    if name == server {
+        return format!("{name}.json");
+    }
+    let hash: String = super::digest(server.as_bytes()).chars().take(8).collect();
+    format!("{name}.{hash}.json")
 }
 
 /// Writes down what the server offers. That it cannot be written keeps nothing from being judged.

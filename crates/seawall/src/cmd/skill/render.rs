@@ -1,5 +1,6 @@
 //! Views on reports: text, SARIF, HTML. All say the same.
 
+use super::show;
 use seawall_model::finding::Level;
 use seawall_scan::{Content, Report, Verdict};
 use serde_json::{Value, json};
@@ -8,6 +9,8 @@ use std::fmt::Write as _;
 /// A report and where it is from.
 pub(crate) struct Scanned {
     pub(crate) path: String,
+    /// Hash of what was looked at, when all of it could be read.
+    pub(crate) tree: Option<String>,
     pub(crate) report: Report,
 }
 
@@ -25,7 +28,10 @@ pub(crate) fn level(level: Level) -> &'static str {
 pub(crate) fn text(content: Option<&Content>, scanned: &Scanned, all: bool) -> String {
     let mut out = String::new();
     let report = &scanned.report;
-    let _ = writeln!(out, "{:5} {}", report.verdict.as_str(), scanned.path);
+    let _ = writeln!(out, "{:5} {}", report.verdict.as_str(), show::line(&scanned.path));
+    if let Some(tree) = scanned.tree.as_ref().filter(|_| all || report.verdict > Verdict::Allow) {
+        let _ = writeln!(out, "      {:9} {tree}", "hash");
+    }
     let c = &report.capabilities;
     for (label, set) in [
         ("contacts", &c.network),
@@ -43,19 +49,20 @@ pub(crate) fn text(content: Option<&Content>, scanned: &Scanned, all: bool) -> S
             let _ = writeln!(
                 out,
                 "      {label:9} {}{more}",
-                set.iter().take(8).cloned().collect::<Vec<_>>().join(", ")
+                set.iter().take(8).map(|one| show::line(one)).collect::<Vec<_>>().join(", ")
             );
         }
     }
     let least = if all { Level::Info } else { Level::Medium };
     for f in report.findings.iter().filter(|f| f.severity >= least) {
-        let place = if f.line > 0 { format!("{}:{}", f.file, f.line) } else { f.file.clone() };
+        let file = show::line(&f.file);
+        let place = if f.line > 0 { format!("{file}:{}", f.line) } else { file };
         let _ = writeln!(
             out,
             "      {:8} {:20} {place}\n               {}",
             level(f.severity),
             f.rule,
-            f.message
+            show::line(&f.message)
         );
         if let Some(rule) =
             content.and_then(|c| c.rule(&f.rule)).filter(|_| f.severity >= Level::Medium)
@@ -70,6 +77,7 @@ pub(crate) fn text(content: Option<&Content>, scanned: &Scanned, all: bool) -> S
 pub(crate) fn line(scanned: &Scanned) -> Value {
     json!({
         "path": scanned.path,
+        "tree": scanned.tree,
         "verdict": scanned.report.verdict,
         "capabilities": scanned.report.capabilities,
         "findings": scanned.report.findings,

@@ -6,6 +6,7 @@
 //! held until a person has seen the difference.
 
 use super::load::{Folder, Raw};
+use super::show;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -133,26 +134,48 @@ pub(crate) fn changes(
     let mut out = Vec::new();
     for (name, text) in now {
         match before.get(name) {
-            None => out.push(format!("+ {name}: new")),
+            None => {
+                out.push(format!("+ {}: new", show::line(name)));
+                for (key, value) in object(text) {
+                    let (name, key) = (show::line(name), show::line(&key));
+                    out.push(format!("  {name}: {key} is  {}", told(Some(&value))));
+                }
+            }
             Some(old) if old != text => {
-                let (old, new) = (object(old), object(text));
+                let (name, old, new) = (show::line(name), object(old), object(text));
                 let keys: std::collections::BTreeSet<&String> =
                     old.keys().chain(new.keys()).collect();
                 for key in keys.into_iter().filter(|k| old.get(*k) != new.get(*k)) {
-                    let show = |side: &serde_json::Map<String, Value>| match side.get(key) {
-                        None => "nothing".to_owned(),
-                        Some(Value::String(text)) => format!("“{text}”"),
-                        Some(other) => other.to_string(),
-                    };
-                    out.push(format!("~ {name}: {key} was {}", show(&old)));
-                    out.push(format!("  {name}: {key} is  {}", show(&new)));
+                    let (was, is) = (old.get(key), new.get(key));
+                    let key = show::line(key);
+                    out.push(format!("~ {name}: {key} was {}", told(was)));
+                    out.push(format!("  {name}: {key} is  {}", told(is)));
                 }
             }
             Some(_) => {}
         }
     }
-    out.extend(before.keys().filter(|n| !now.contains_key(*n)).map(|n| format!("- {n}: gone")));
+    out.extend(
+        before
+            .keys()
+            .filter(|n| !now.contains_key(*n))
+            .map(|n| format!("- {}: gone", show::line(n))),
+    );
     out
+}
+
+/// A field's value, for a person.
+fn told(value: Option<&Value>) -> String {
+    match value {
+        None => "nothing".to_owned(),
+        Some(Value::String(text)) => format!("“{}”", block(text)),
+        Some(other) => block(&other.to_string()),
+    }
+}
+
+/// Foreign text of several lines, none of which begins as a line of ours does.
+fn block(text: &str) -> String {
+    show::lines(text).replace('\n', "\n      | ")
 }
 
 fn object(text: &str) -> serde_json::Map<String, Value> {

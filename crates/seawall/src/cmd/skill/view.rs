@@ -32,6 +32,8 @@ pub(crate) struct View {
 pub(crate) struct Held {
     pub(crate) path: PathBuf,
     pub(crate) why: String,
+    /// Its hash as it was seen, when it could be read.
+    pub(crate) tree: Option<String>,
 }
 
 /// What is in the copy: the path of each skill in the folder, and its hash.
@@ -68,13 +70,18 @@ impl View {
         let (mut held, mut wanted) = (Vec::new(), State::default());
         for path in self.skills()? {
             let Ok(inside) = path.strip_prefix(&self.root).map(Path::to_owned) else { continue };
-            let hold = |why: &str| Held { path: path.clone(), why: why.to_owned() };
             let folder = match load::load(&path) {
                 Ok(folder) => folder,
                 Err(error) => {
-                    held.push(hold(&error.to_string()));
+                    held.push(Held { path, why: error.to_string(), tree: None });
                     continue;
                 }
+            };
+            let tree = folder.tree_hash();
+            let hold = |why: &str| Held {
+                path: path.clone(),
+                why: why.to_owned(),
+                tree: Some(tree.clone()),
             };
             let known = lock.skills.get(&folder.name);
             match lock.standing(&folder.name, &folder) {
@@ -82,7 +89,6 @@ impl View {
                     held.push(hold("parts of it could not be read, so that nobody approved them"));
                 }
                 Standing::Approved => {
-                    let tree = folder.tree_hash();
                     let there = self.seen.join(&inside);
                     if state.skills.get(&inside) != Some(&tree) || !there.is_dir() {
                         // Forgotten first: a copy that is cut short is made again.
@@ -90,7 +96,7 @@ impl View {
                         self.write(&state)?;
                         copy(&folder, &path, &there).map_err(say)?;
                     }
-                    wanted.skills.insert(inside, tree);
+                    wanted.skills.insert(inside, tree.clone());
                 }
                 Standing::Changed => {
                     let before = state.skills.get(&inside).filter(|tree| {
@@ -145,7 +151,7 @@ impl View {
 }
 
 /// Writes a skill as it was read, in the place of what is there.
-fn copy(folder: &Folder, from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn copy(folder: &Folder, from: &Path, to: &Path) -> std::io::Result<()> {
     let owner = fs::metadata(from).map(|meta| (meta.uid(), meta.gid()))?;
     let own = |path: &Path| -> std::io::Result<()> {
         // Only root gives files away; otherwise they are the same user's already.
@@ -264,15 +270,16 @@ pub(crate) fn skills_of(root: &Path) -> Vec<PathBuf> {
 
 /// Whether a skill is exactly what was approved; otherwise why not.
 pub(crate) fn held(lock: &Lock, path: &Path) -> Option<Held> {
-    let hold = |why: &str| Some(Held { path: path.to_owned(), why: why.to_owned() });
+    let hold = |why: &str, tree| Some(Held { path: path.to_owned(), why: why.to_owned(), tree });
     let folder = match load::load(path) {
         Ok(folder) => folder,
-        Err(error) => return hold(&error.to_string()),
+        Err(error) => return hold(&error.to_string(), None),
     };
+    let tree = Some(folder.tree_hash());
     match lock.standing(&folder.name, &folder) {
         Standing::Approved => None,
-        Standing::Changed => hold("it is not what was approved"),
-        Standing::Denied => hold("it was denied"),
-        Standing::Unknown => hold("nobody approved it"),
+        Standing::Changed => hold("it is not what was approved", tree),
+        Standing::Denied => hold("it was denied", tree),
+        Standing::Unknown => hold("nobody approved it", tree),
     }
 }
