@@ -2,6 +2,7 @@
 
 use crate::facts::{Facts, Unknown};
 use crate::finding::Fix;
+use crate::openclaw::advisories::days_since;
 use crate::openclaw::models::{RATES, models};
 use crate::registry::{Audience, Check, Out};
 use seawall_model::finding::{Confidence, Level};
@@ -22,6 +23,9 @@ pub(super) static CHECK: Check = Check {
 };
 
 fn run(facts: &Facts, out: &mut Out<'_>) {
+    if let Some(days) = days_since(&RATES.updated, facts.now).filter(|days| *days > RATES.stale_days) {
+        out.hit("content/audit/models.toml", format!("the table of rates is {days} days old")).severity(Level::Low).fix(Fix::safe("update Seawall"));
+    }
     let Some(config) = out.need(&facts.config) else { return };
     let models: Vec<_> = models(config).into_iter().filter(|model| !model.image).collect();
     if models.is_empty() {
@@ -51,6 +55,14 @@ mod tests {
     use crate::checks::given;
     use crate::registry::run as check;
     use serde_json::json;
+
+    #[test]
+    fn an_old_table_is_said_to_be_old() {
+        let mut facts = given::config(json!({"agents":{"defaults":{"model":"anthropic/claude-opus-4-5"}}}));
+        assert_eq!(check(&CHECK, &facts), vec![]);
+        facts.now = 1_900_000_000;
+        assert_eq!(check(&CHECK, &facts).len(), 1);
+    }
 
     #[test]
     fn known_and_unknown() {

@@ -25,6 +25,11 @@ fn run(facts: &Facts, out: &mut Out<'_>) {
     if !sshd.running {
         return;
     }
+    for who in out.need(&sshd.exceptions).into_iter().flatten() {
+        let hit = out.hit("sshd: Match", format!("passwords are taken from {who}"));
+        let hit = if who.starts_with("perhaps") { hit.severity(Level::Low).confidence(Confidence::Low) } else { hit };
+        hit.fix(Fix::risky("take the exception out", "logins with a password"));
+    }
     for keyword in ["passwordauthentication", "kbdinteractiveauthentication", "permitemptypasswords"] {
         if sshd.get(keyword) == Some("yes") {
             out.hit(format!("sshd: {keyword}"), "yes").severity(if keyword == "permitemptypasswords" { Level::Critical } else { Level::High })
@@ -44,11 +49,17 @@ mod tests {
     fn effective_settings() {
         let sshd = |pairs: &[(&str, &str)]| crate::Fact::Known(Some(crate::facts::Sshd {
             settings: pairs.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect(),
-            running: true,
+            running: true, exceptions: crate::Fact::Known(vec![])
         }));
         let mut facts = given::config(json!({}));
         facts.now = 1_000_000_000;
         facts.host.sshd = sshd(&[("passwordauthentication", "yes")]);
+        assert_eq!(check(&CHECK, &facts).len(), 1);
+        let mut bob = sshd(&[("passwordauthentication", "no")]);
+        if let crate::Fact::Known(Some(sshd)) = &mut bob {
+            sshd.exceptions = crate::Fact::Known(vec!["bob (`Match User bob`)".into()]);
+        }
+        facts.host.sshd = bob;
         assert_eq!(check(&CHECK, &facts).len(), 1);
         facts.host.sshd = sshd(&[("passwordauthentication", "no")]);
         assert_eq!(check(&CHECK, &facts), vec![]);

@@ -45,7 +45,7 @@ mod tests {
     fn effective_settings() {
         let sshd = |pairs: &[(&str, &str)]| crate::Fact::Known(Some(crate::facts::Sshd {
             settings: pairs.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect(),
-            running: true,
+            running: true, exceptions: crate::Fact::Known(vec![])
         }));
         let mut facts = given::config(json!({}));
         facts.now = 1_000_000_000;

@@ -179,13 +179,15 @@ pub struct Compose {
 }
 
 /// The SSH server's settings, as `sshd -T` prints them, by lower-case keyword.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Sshd {
     /// Keyword to values.
     pub settings: BTreeMap<String, Vec<String>>,
     /// Whether it listens.
     pub running: bool,
+    /// Whom a `Match` block lets in with a password, with the line that does.
+    pub exceptions: Fact<Vec<String>>,
 }
 
 impl Sshd {

@@ -30,6 +30,13 @@ pub(crate) static ADVISORIES: LazyLock<Advisories> = LazyLock::new(|| {
         .expect("advisories.toml")
 });
 
+/// Days since a date.
+pub(crate) fn days_since(date: &str, now: i64) -> Option<i64> {
+    let then = date.parse::<jiff::civil::Date>().ok()?;
+    let zone = jiff::tz::TimeZone::UTC;
+    Some((now - then.to_zoned(zone).ok()?.timestamp().as_second()) / 86_400)
+}
+
 impl Advisory {
     /// How bad.
     pub(crate) fn level(&self) -> Level {
@@ -55,9 +62,7 @@ impl Advisories {
 
     /// Days since the file was looked after.
     pub(crate) fn age(&self, now: i64) -> Option<i64> {
-        let then = self.updated.parse::<jiff::civil::Date>().ok()?;
-        let zone = jiff::tz::TimeZone::UTC;
-        Some((now - then.to_zoned(zone).ok()?.timestamp().as_second()) / 86_400)
+        days_since(&self.updated, now)
     }
 }
 

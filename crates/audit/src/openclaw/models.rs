@@ -136,6 +136,8 @@ fn number(text: &str) -> Option<f64> {
 pub(crate) struct Rates {
     /// When it was last looked after.
     pub(crate) updated: String,
+    /// Days after which it counts as old.
+    pub(crate) stale_days: i64,
     /// Rates up to this are taken as good.
     pub(crate) accepted: f64,
     rate: Vec<Rate>,

@@ -8,31 +8,50 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What sshd says of its settings. `None`: none is installed.
-pub(super) fn sshd_settings() -> Option<Result<String, String>> {
+/// What sshd says of its settings, and of whom its `Match` blocks let in with a password.
+#[derive(Debug)]
+pub(super) struct SshdSays {
+    text: String,
+    exceptions: Result<Vec<String>, String>,
+}
+
+/// Asks sshd. `None`: none is installed.
+pub(super) fn sshd_settings() -> Option<Result<SshdSays, String>> {
+    use crate::harden::tools::{SSHD_CASE, exceptions, sshd_texts};
     let program = find("sshd")?;
-    let text = match output(&program, &["-T"], Duration::from_secs(3)) {
+    let limit = Duration::from_secs(3);
+    let text = match output(&program, &["-T"], limit) {
         Ok(text) => Ok(text),
         // `Match` on what only a connection has: then it has to be told one.
         Err(why) if why.contains("test specification") => {
-            output(&program, &["-T", "-C", crate::harden::tools::SSHD_CASE], Duration::from_secs(3))
+            output(&program, &["-T", "-C", SSHD_CASE], limit)
         }
         Err(why) => Err(why),
     };
-    Some(text)
+    Some(text.map(|text| {
+        let root = Path::new("/");
+        let mut ask = |case: &str| output(&program, &["-T", "-C", case], limit);
+        let exceptions =
+            sshd_texts(root).and_then(|texts| exceptions(&texts, root, &text, &mut ask));
+        SshdSays { text, exceptions }
+    }))
 }
 
 pub(super) fn sshd(
-    said: Option<Result<String, String>>,
+    said: Option<Result<SshdSays, String>>,
     listeners: &Fact<Vec<Listener>>,
 ) -> Fact<Option<Sshd>> {
-    let text = match said {
+    let said = match said {
         None => return Fact::Known(None),
-        Some(Ok(text)) => text,
+        Some(Ok(said)) => said,
         Some(Err(why)) => return Fact::unknown(why, "sudo sshd -T"),
     };
-    let mut sshd = Sshd::default();
-    for line in text.lines() {
+    let exceptions = match said.exceptions {
+        Ok(found) => Fact::Known(found),
+        Err(why) => Fact::unknown(why, "sudo seawall audit"),
+    };
+    let mut sshd = Sshd { exceptions, ..Sshd::default() };
+    for line in said.text.lines() {
         let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
         let values = sshd.settings.entry(keyword.to_ascii_lowercase()).or_default();
         values.push(value.trim().to_owned());

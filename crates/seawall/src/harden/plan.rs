@@ -413,8 +413,8 @@ fn arrow(from: Option<&Value>, change: &Change) -> String {
 
 fn shown(key: &[String], value: &Value) -> Value {
     match value {
-        Value::String(_) if key.last().is_some_and(|name| secret::is_secret(name)) => {
-            json!("(hidden)")
+        Value::String(text) => {
+            json!(secret::shown(key.last().map_or("", String::as_str), text))
         }
         Value::Object(map) => map
             .iter()
@@ -426,9 +426,7 @@ fn shown(key: &[String], value: &Value) -> Value {
 }
 
 fn diff(old: &str, new: &str) -> String {
-    let diff = similar::TextDiff::from_lines(old, new);
-    let text = diff.unified_diff().context_radius(2).to_string();
-    secret::hide(&text)
+    secret::diff(old, new, 2, None)
 }
 
 fn mode(state: &State) -> String {

@@ -289,9 +289,7 @@ fn three_way(
         let (made, now) = (String::from_utf8_lossy(&made), now.unwrap_or_default());
         let now = String::from_utf8_lossy(&now);
         if made != now {
-            let diff = similar::TextDiff::from_lines(made.as_ref(), now.as_ref());
-            let text = diff.unified_diff().context_radius(1).header("made", "now").to_string();
-            out.push_str(&super::secret::hide(&text));
+            out.push_str(&super::secret::diff(&made, &now, 1, Some(("made", "now"))));
         }
     }
     Ok(out)

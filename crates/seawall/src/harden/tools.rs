@@ -58,10 +58,10 @@ pub(crate) fn check(piece: Piece, parts: &[Part], about: &About<'_>) -> Result<C
                 let _ = fs::create_dir_all("/run/sshd");
             }
             match tool("sshd", &["-T", "-C", SSHD_CASE, "-f", &staged]) {
-                Ok(Ok(said)) if said.contains("passwordauthentication no") => {
+                Ok(Ok(said)) if !takes_passwords(&said) => {
                     Ok(Checked::Good("sshd -T"))
                 }
-                Ok(Ok(_)) => Ok(Checked::Bad("sshd would still take passwords".into())),
+                Ok(Ok(_)) => Ok(Checked::Bad("sshd would still take passwords: something that is read before the drop-in says so (`grep -ri passwordauthentication /etc/ssh`); take it out, or put the `Include` first".into())),
                 Ok(Err(why)) => Ok(Checked::Bad(why)),
                 Err(()) => Ok(Checked::NoTool("sshd")),
             }
@@ -174,10 +174,15 @@ pub(crate) fn check(piece: Piece, parts: &[Part], about: &About<'_>) -> Result<C
     }
 }
 
-/// Lays sshd's configuration out as it would be with the drop-in.
+/// Files of one folder of sshd's, and bytes of one: it has a handful of pages.
+const MAX_PARTS: usize = 200;
+
+/// Lays sshd's configuration out as it would be with the drop-in: every file where it is included, so
+/// that what stands before it wins here as it would there.
 pub(crate) fn sshd(dir: &Path, text: &str, root: &Path) -> Result<PathBuf, String> {
-    let main = root.join("etc/ssh/sshd_config");
-    let old = fs::read_to_string(&main).unwrap_or_default();
+    let folder = root.join("etc/ssh");
+    let main = folder.join("sshd_config");
+    let old = crate::deploy::read_text(&main).unwrap_or_default();
     if !old.lines().any(|line| {
         let line = line.trim().to_ascii_lowercase();
         line.starts_with("include") && line.contains("sshd_config.d")
@@ -187,12 +192,66 @@ pub(crate) fn sshd(dir: &Path, text: &str, root: &Path) -> Result<PathBuf, Strin
             main.display()
         ));
     }
-    let write = |name: &str, text: &str| {
-        let path = dir.join(name);
+    let drops = dir.join("sshd_config.d");
+    fs::create_dir_all(&drops).map_err(|e| e.to_string())?;
+    let write = |path: PathBuf, text: &str| {
         fs::write(&path, text).map(|()| path).map_err(|e| e.to_string())
     };
-    let drop_in = write("00-seawall.conf", text)?;
-    write("sshd_config", &format!("Include {}\n{old}", drop_in.display()))
+    for (name, text) in parts_of(&folder.join("sshd_config.d"))? {
+        write(drops.join(name), &moved(&text, dir, &folder))?;
+    }
+    write(drops.join("00-seawall.conf"), text)?;
+    write(dir.join("sshd_config"), &moved(&old, dir, &folder))
+}
+
+/// The files of a folder by name.
+fn parts_of(folder: &Path) -> Result<Vec<(std::ffi::OsString, String)>, String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let all: Vec<PathBuf> = entries.map(|entry| entry.path()).take(MAX_PARTS + 1).collect();
+    if all.len() > MAX_PARTS {
+        return Err(format!("`{}` has more than {MAX_PARTS} files", folder.display()));
+    }
+    all.into_iter()
+        .filter(|path| path.is_file())
+        .map(|path| {
+            let text = crate::deploy::read_text(&path)
+                .map_err(|why| format!("{}: {why}", path.display()))?;
+            Ok((path.file_name().unwrap_or_default().to_owned(), text))
+        })
+        .collect()
+}
+
+/// A file of sshd's, with its includes leading to `dir` in place of `folder`, which stands for
+/// `/etc/ssh`, and everything else of `folder` to `folder`.
+fn moved(text: &str, dir: &Path, folder: &Path) -> String {
+    let own = format!("{}/", folder.display());
+    let mut out = String::new();
+    for line in text.lines() {
+        let head = line.trim_start();
+        let include = head.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("include"))
+            && head.get(7..).is_some_and(|rest| rest.starts_with([' ', '\t', '=', '"']));
+        if include {
+            let words = head.get(7..).unwrap_or_default();
+            out.push_str("Include");
+            for word in words.split([' ', '\t', '=']).filter(|word| !word.is_empty()) {
+                let word = word.trim_matches('"');
+                let rest = word
+                    .strip_prefix(&own)
+                    .or_else(|| word.strip_prefix("/etc/ssh/"))
+                    .or_else(|| (!word.starts_with('/')).then_some(word));
+                match rest {
+                    Some(rest) => out.push_str(&format!(" {}/{rest}", dir.display())),
+                    None => out.push_str(&format!(" {word}")),
+                }
+            }
+        } else if own != "/etc/ssh/" && !line.contains(&own) {
+            out.push_str(&line.replace("/etc/ssh/", &own));
+        } else {
+            out.push_str(line);
+        }
+        out.push('\n');
+    }
+    out
 }
 
 /// Asks sshd about the configuration that is in force now: what stands before the drop-in wins over
@@ -202,60 +261,176 @@ pub(crate) fn sshd_in_force(root: &Path) -> Result<Vec<String>, String> {
     let folder = root.join("etc/ssh");
     let mut main = folder.join("sshd_config");
     let mut texts = vec![fs::read_to_string(&main).map_err(|e| e.to_string())?];
-    for entry in fs::read_dir(folder.join("sshd_config.d")).into_iter().flatten().flatten() {
-        texts.extend(fs::read_to_string(entry.path()));
-    }
+    texts.extend(parts_of(&folder.join("sshd_config.d"))?.into_iter().map(|(_, text)| text));
     if root != Path::new("/") {
         // Its own folder is meant, not the one of this host.
-        let own = format!("{}/", folder.display());
-        let text: Vec<String> =
-            texts
-                .first()
-                .into_iter()
-                .flat_map(|text| text.lines())
-                .map(|line| {
-                    if line.contains(&own) { line.into() } else { line.replace("/etc/ssh/", &own) }
-                })
-                .collect();
         main = dir.path().join("sshd_config");
-        fs::write(&main, text.join("\n") + "\n").map_err(|e| e.to_string())?;
+        let text = texts.first().map(String::as_str).unwrap_or_default();
+        fs::write(&main, moved(text, &folder, &folder)).map_err(|e| e.to_string())?;
     }
     let main = main.to_string_lossy().into_owned();
-    let ask = |user: &str| {
-        let case = SSHD_CASE.replace("user=root", &format!("user={user}"));
-        tool("sshd", &["-T", "-C", &case, "-f", &main])
+    let mut ask = |case: &str| {
+        tool("sshd", &["-T", "-C", case, "-f", &main])
             .unwrap_or_else(|()| Err("sshd is not there".into()))
-            .map(|said| said.lines().any(|line| line.trim() == "passwordauthentication yes"))
     };
-    if ask("root")? {
+    let base = ask(SSHD_CASE)?;
+    if takes_passwords(&base) {
         return Err("sshd still takes passwords: something that stands before the drop-in says so (`sshd -T`, `grep -ri passwordauthentication /etc/ssh`)".into());
     }
+    exceptions(&texts, root, &base, &mut ask)
+}
+
+/// Whether what `sshd -T` says lets somebody in with a password.
+pub(crate) fn takes_passwords(said: &str) -> bool {
+    takes_more(said, "")
+}
+
+/// Whether it does so in a way that `base` does not.
+fn takes_more(said: &str, base: &str) -> bool {
+    ["passwordauthentication yes", "kbdinteractiveauthentication yes"].iter().any(|setting| {
+        let says = |text: &str| text.lines().any(|line| line.trim() == *setting);
+        says(said) && !says(base)
+    })
+}
+
+/// What sshd's own files say, for whoever reads them.
+pub(crate) fn sshd_texts(root: &Path) -> Result<Vec<String>, String> {
+    let folder = root.join("etc/ssh");
+    let mut texts = vec![crate::deploy::read_text(&folder.join("sshd_config"))?];
+    texts.extend(parts_of(&folder.join("sshd_config.d"))?.into_iter().map(|(_, text)| text));
+    Ok(texts)
+}
+
+/// `Match` blocks that are asked for one by one: each costs a start of sshd.
+const MAX_BLOCKS: usize = 24;
+
+/// Who may use a password because of a `Match` block: sshd is asked for a connection that each block
+/// means. `base` is what it says for others.
+pub(crate) fn exceptions(
+    texts: &[String],
+    root: &Path,
+    base: &str,
+    ask: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Result<Vec<String>, String> {
     let mut open: Vec<String> = Vec::new();
-    for line in texts.iter().flat_map(|text| text.lines()) {
-        let words: Vec<&str> =
-            line.split([' ', '\t', '=']).filter(|word| !word.is_empty()).collect();
-        if words.first().is_none_or(|word| !word.eq_ignore_ascii_case("match")) {
-            continue;
+    let blocks: Vec<&str> = texts
+        .iter()
+        .flat_map(|text| text.lines())
+        .map(str::trim)
+        .filter(|line| {
+            line.split([' ', '\t', '='])
+                .next()
+                .is_some_and(|word| word.eq_ignore_ascii_case("match"))
+        })
+        .collect();
+    for (count, line) in blocks.iter().enumerate() {
+        if count >= MAX_BLOCKS {
+            open.push(format!("perhaps others ({} more Match blocks)", blocks.len() - count));
+            break;
         }
-        let users = words
-            .iter()
-            .position(|word| word.eq_ignore_ascii_case("user"))
-            .and_then(|at| words.get(at + 1));
-        for user in users.into_iter().flat_map(|names| names.split(',')) {
-            let name = user.trim_matches('"').replace(['*', '?'], "x");
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-            if !name.starts_with('-') && name.chars().all(plain) && ask(&name)? {
-                open.push(format!("{user} (`{}`)", line.trim()));
+        match connections(line, root) {
+            None => open.push(format!("perhaps others (`{line}` was not tried)")),
+            Some(all) => {
+                for (who, case) in all {
+                    if takes_more(&ask(&case)?, base) {
+                        open.push(format!("{who} (`{line}`)"));
+                    }
+                }
             }
-        }
-        // Whom another criterion means cannot be asked for one by one.
-        if users.is_none() && !words.iter().any(|word| word.eq_ignore_ascii_case("all")) {
-            open.push(format!("perhaps others (`{}` was not tried)", line.trim()));
         }
     }
     open.sort();
     open.dedup();
     Ok(open)
+}
+
+/// Connections that a `Match` line means, each with a name for it. `None`: that cannot be said.
+fn connections(line: &str, root: &Path) -> Option<Vec<(String, String)>> {
+    let mut words = line.split([' ', '\t', '=']).filter(|word| !word.is_empty()).skip(1);
+    let mut users: Vec<(String, String)> = vec![];
+    let (mut host, mut address, mut local, mut port) =
+        ("localhost".to_owned(), "127.0.0.1".to_owned(), "127.0.0.1".to_owned(), "22".to_owned());
+    let mut places: Vec<String> = vec![];
+    while let Some(criterion) = words.next() {
+        let criterion = criterion.to_ascii_lowercase();
+        if criterion == "all" {
+            continue;
+        }
+        let value = words.next()?.trim_matches('"');
+        // One that begins with `!` says who is not meant.
+        let meant: Vec<&str> = value.split(',').filter(|one| !one.starts_with('!')).collect();
+        let first = *meant.first()?;
+        match criterion.as_str() {
+            "user" => users.extend(meant.iter().map(|name| ((*name).to_owned(), some(name)))),
+            "group" => {
+                for group in &meant {
+                    users.push((format!("group {group}"), member(group, root)?));
+                }
+            }
+            "address" => address = some_address(first)?,
+            "localaddress" => local = some_address(first)?,
+            "host" => host = some(first),
+            "localport" => port = first.to_owned(),
+            _ => return None,
+        }
+        if !matches!(criterion.as_str(), "user" | "group") {
+            places.push(format!("{criterion} {first}"));
+        }
+    }
+    if users.is_empty() {
+        users.push((String::new(), "root".into()));
+        users.push((String::new(), "nobody".into()));
+    }
+    let plain = |text: &str| {
+        !text.is_empty()
+            && !text.starts_with('-')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:".contains(c))
+    };
+    users
+        .into_iter()
+        .map(|(who, user)| {
+            let all = [&user, &host, &address, &local, &port];
+            let name = [vec![who], places.clone()].concat();
+            let name: Vec<String> = name.into_iter().filter(|part| !part.is_empty()).collect();
+            let name = if name.is_empty() { user.clone() } else { name.join(", ") };
+            all.iter().all(|text| plain(text)).then(|| {
+                (name, format!("user={user},host={host},addr={address},laddr={local},lport={port}"))
+            })
+        })
+        .collect()
+}
+
+/// A name that a pattern means.
+fn some(pattern: &str) -> String {
+    pattern.replace(['*', '?'], "x")
+}
+
+/// An address of a network.
+fn some_address(network: &str) -> Option<String> {
+    let address = network.split('/').next().unwrap_or_default();
+    if let Ok(address) = address.parse::<std::net::IpAddr>() {
+        return Some(address.to_string());
+    }
+    let four = address.replace('*', "1");
+    four.parse::<std::net::Ipv4Addr>().ok().map(|address| address.to_string())
+}
+
+/// A member of a group.
+fn member(group: &str, root: &Path) -> Option<String> {
+    let groups = fs::read_to_string(root.join("etc/group")).ok()?;
+    let mut fields =
+        groups.lines().find(|line| line.split(':').next() == Some(group))?.split(':').skip(2);
+    let id = fields.next()?;
+    let listed = fields.next().and_then(|all| all.split(',').find(|name| !name.is_empty()));
+    if let Some(name) = listed {
+        return Some(name.to_owned());
+    }
+    let users = fs::read_to_string(root.join("etc/passwd")).ok()?;
+    users
+        .lines()
+        .find(|line| line.split(':').nth(3) == Some(id))
+        .and_then(|line| line.split(':').next())
+        .map(str::to_owned)
 }
 
 /// Some tools refuse, or warn about, files that others can read.
@@ -338,7 +513,8 @@ mod tests {
             sshd_in_force(dir.path())
         };
         let drop_in = folder.join("00-seawall.conf");
-        fs::write(&drop_in, "PasswordAuthentication no\n").unwrap();
+        let text = "PasswordAuthentication no\nKbdInteractiveAuthentication no\n";
+        fs::write(&drop_in, text).unwrap();
         let include = "Include /etc/ssh/sshd_config.d/*.conf\n";
         assert_eq!(ask(include), Ok(vec![]));
         assert_eq!(ask(&format!("{include}PasswordAuthentication yes\n")), Ok(vec![]));
@@ -353,5 +529,49 @@ mod tests {
         // Somebody's exception is told.
         let bob = ask(&format!("{include}Match User bob\n  PasswordAuthentication yes\n"));
         assert_eq!(bob, Ok(vec!["bob (`Match User bob`)".to_owned()]));
+        let net =
+            ask(&format!("{include}Match Address 10.9.0.0/16\n  PasswordAuthentication yes\n"));
+        assert!(net.unwrap().iter().all(|who| who.contains("address 10.9.0.0/16")));
+        assert_eq!(ask(&format!("{include}Match Exec true\n")).unwrap().len(), 1);
+    }
+
+    /// What would be is judged in the order in which it would be read.
+    #[test]
+    #[allow(clippy::print_stdout, reason = "a test says what it skips")]
+    fn a_drop_in_is_staged_where_it_would_lie() {
+        let (Some(_), Some(keygen)) = (program("sshd"), program("ssh-keygen")) else {
+            println!("skipped: `sshd` or `ssh-keygen` is not installed");
+            return;
+        };
+        if rustix::process::geteuid().is_root() {
+            let _ = fs::create_dir_all("/run/sshd");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("etc/ssh/sshd_config.d");
+        fs::create_dir_all(&folder).unwrap();
+        let key = dir.path().join("key");
+        let mut made = Command::new(keygen);
+        made.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key);
+        assert!(made.status().unwrap().success());
+        let include = "Include /etc/ssh/sshd_config.d/*.conf\n";
+        let drop_in = "PasswordAuthentication no\nKbdInteractiveAuthentication no\n";
+        let staged = |main: &str| {
+            let text = format!("HostKey {}\n{main}", key.display());
+            fs::write(dir.path().join("etc/ssh/sshd_config"), text).unwrap();
+            let stage = tempfile::tempdir().unwrap();
+            let path = sshd(stage.path(), drop_in, dir.path()).unwrap();
+            let path = path.to_string_lossy().into_owned();
+            takes_passwords(&tool("sshd", &["-T", "-C", SSHD_CASE, "-f", &path]).unwrap().unwrap())
+        };
+        assert!(!staged(include));
+        assert!(!staged(&format!("{include}PasswordAuthentication yes\n")));
+        assert!(!staged("Include sshd_config.d/*.conf\n"));
+        assert!(staged(&format!("PasswordAuthentication yes\n{include}")));
+        assert!(staged(&format!("Match User ada\n{include}")));
+        let earlier = folder.join("00-cloud.conf");
+        fs::write(&earlier, "PasswordAuthentication yes\n").unwrap();
+        assert!(staged(include));
+        fs::rename(&earlier, folder.join("50-cloud.conf")).unwrap();
+        assert!(!staged(include));
     }
 }
