@@ -122,6 +122,31 @@ struct ConceptEntry {
     phrases: Vec<String>,
 }
 
+/// What a program does with what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ProgramClass {
+    Carry,
+    OpenDoor,
+    Local,
+    Print,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProgramEntry {
+    id: ProgramClass,
+    #[expect(dead_code, reason = "read by people: why the class counts")]
+    reason: String,
+    programs: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProgramFile {
+    class: Vec<ProgramEntry>,
+}
+
 /// What a call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ApiKind {
@@ -138,6 +163,7 @@ pub(crate) enum ApiKind {
     FetchTo,
     Personal,
     Delete,
+    Unlink,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +184,8 @@ struct ApiEntry {
     fetch_to: Vec<String>,
     personal: Vec<String>,
     delete: Vec<String>,
+    #[serde(default)]
+    unlink: Vec<String>,
 }
 
 /// The calls of one language.
@@ -202,6 +230,7 @@ impl Api {
             (ApiKind::FetchTo, entry.fetch_to),
             (ApiKind::Personal, entry.personal),
             (ApiKind::Delete, entry.delete),
+            (ApiKind::Unlink, entry.unlink),
         ] {
             names.extend(list.into_iter().map(|name| (name, kind)));
         }
@@ -230,6 +259,7 @@ concepts! {
     SecurityPurpose = "security-purpose", AskSecret = "ask-secret", Disguise = "disguise",
     PurposeSend = "purpose-send", Money = "money", Integrity = "integrity",
     Plant = "plant", Erase = "erase", Show = "show",
+    Obey = "obey", Defer = "defer", Bend = "bend", Recipient = "recipient", Lock = "lock",
 }
 
 /// A set of concepts.
@@ -281,6 +311,7 @@ pub struct Content {
     words: AhoCorasick,
     patterns: Vec<Pattern>,
     api: BTreeMap<String, Api>,
+    programs: HashMap<String, Vec<(ProgramClass, Vec<String>)>>,
 }
 
 /// The shipped data does not load. Only a change of the data can cause it.
@@ -311,6 +342,17 @@ impl Content {
             parse("lexicon.toml", include_str!("../../../content/scan/lexicon.toml"))?;
         let api: BTreeMap<String, ApiEntry> =
             parse("api.toml", include_str!("../../../content/scan/api.toml"))?;
+
+        let lists: ProgramFile =
+            parse("programs.toml", include_str!("../../../content/scan/programs.toml"))?;
+        let mut programs: HashMap<String, Vec<(ProgramClass, Vec<String>)>> = HashMap::new();
+        for entry in lists.class {
+            for line in entry.programs {
+                let mut words = line.split_whitespace().map(str::to_owned);
+                let Some(name) = words.next() else { continue };
+                programs.entry(name).or_default().push((entry.id, words.collect()));
+            }
+        }
 
         let mut by_host: HashMap<String, Vec<HostClass>> = HashMap::new();
         for entry in hosts.class {
@@ -357,6 +399,7 @@ impl Content {
             words,
             patterns,
             api: api.into_iter().map(|(name, entry)| (name, Api::from(entry))).collect(),
+            programs,
         })
     }
 
@@ -412,6 +455,15 @@ impl Content {
     pub(crate) fn place_at(&self, path: &str) -> Option<PlaceKind> {
         let probe = format!("/{}", path.replace('\\', "/"));
         self.places.iter().find(|(_, place)| match_place(&probe, place)).map(|(kind, _)| *kind)
+    }
+
+    /// Is `program`, with the first words of its arguments, in `class`?
+    pub(crate) fn program_is(&self, program: &str, args: &[&str], class: ProgramClass) -> bool {
+        let Some(entries) = self.programs.get(program) else { return false };
+        entries.iter().any(|(id, words)| {
+            let mut given = args.iter().filter(|a| !a.starts_with('-')).take(6);
+            *id == class && words.iter().all(|w| given.any(|a| a == w))
+        })
     }
 
     pub(crate) fn api(&self, language: &str) -> Option<&Api> {

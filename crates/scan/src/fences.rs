@@ -2,6 +2,7 @@
 
 use crate::code::{self, flow::Flow};
 use crate::content::Content;
+use crate::embedded;
 use crate::judge::{Judge, Place};
 use crate::markdown::{self, Document, Kind};
 use crate::purpose::Purpose;
@@ -24,6 +25,23 @@ pub(crate) fn fences<'a>(
             samples || document.sections.get(block.section).is_some_and(|s| s.about_attacks);
         if block.kind == Kind::Code {
             let named = code::language_named(&block.language);
+            if let Some(holder) = embedded::holder_named(&block.language) {
+                for piece in embedded::pieces(holder, &block.text) {
+                    shell.offset = block.line + piece.line.saturating_sub(1);
+                    shell.refill(2_000, piece.text.len());
+                    code::analyse(&mut shell, piece.language, &piece.text);
+                    Judge {
+                        content,
+                        purpose,
+                        findings,
+                        capabilities,
+                        file: path,
+                        place: Place::Document,
+                        sample,
+                    }
+                    .judge(&mut shell);
+                }
+            }
             let Some(language) = named.or_else(|| guess(&block.text)) else { continue };
             if !code::telling(language, &block.text) {
                 continue;
@@ -94,6 +112,14 @@ pub(crate) fn fences<'a>(
             let sample = sample || block.kind == Kind::Table && purpose.security();
             let lines = text::Lines::of(&block.text);
             for (at, span) in markdown::spans(&block.text) {
+                // Three marks with a label inside one line.
+                let span = span
+                    .split_once(' ')
+                    .filter(|(label, rest)| {
+                        code::language_named(label).is_some()
+                            && rest.split(' ').next().is_some_and(starts_command)
+                    })
+                    .map_or(span, |(_, rest)| rest);
                 let commands = span.len() > 8 && span.contains(' ');
                 let first = span.split_whitespace().next().unwrap_or("");
                 if !commands || !starts_command(first) {

@@ -13,6 +13,7 @@ mod binary;
 mod clone;
 mod code;
 mod content;
+mod embedded;
 mod encoded;
 mod fences;
 mod judge;
@@ -79,14 +80,46 @@ fn is_document(path: &str) -> bool {
         || !name.contains('.')
 }
 
-fn is_licence(path: &str) -> bool {
+/// A licence says so in its words: a name alone exempts nothing.
+fn is_licence(path: &str, text: &str) -> bool {
     let name = path.rsplit(['/', '!']).next().unwrap_or(path).to_ascii_uppercase();
-    name.starts_with("LICENSE")
-        || name.starts_with("LICENCE")
-        || name.starts_with("COPYING")
-        || name.starts_with("NOTICE")
-        || name == "REQUIREMENTS.TXT"
+    if name == "REQUIREMENTS.TXT" {
+        return true;
+    }
+    let named = ["LICENSE", "LICENCE", "COPYING", "NOTICE"].iter().any(|n| name.starts_with(n));
+    if !named || text.contains("```") || text.contains("~~~") {
+        return false;
+    }
+    let folded = text::unicode::fold(text);
+    let words = LICENCE_WORDS.iter().filter(|w| folded.contains(**w)).count();
+    // A sentence put into a licence does not make it one: what it says to the agent is read.
+    let orders = ["agent", "assistant", "instructions", "curl ", "~/."];
+    words >= 3 && !orders.iter().any(|w| folded.contains(w))
 }
+
+/// Words of the common licences; each has several of them.
+const LICENCE_WORDS: &[&str] = &[
+    "copyright",
+    "permission is hereby granted",
+    "redistribution and use",
+    "warranty",
+    "warranties",
+    "liability",
+    "liable",
+    "all rights reserved",
+    "licensor",
+    "licensee",
+    "sublicense",
+    "apache license",
+    "general public license",
+    "mozilla public license",
+    "derivative works",
+    "merchantability",
+    "noninfringement",
+    "as is",
+    "the software",
+    "terms and conditions",
+];
 
 /// Scans with the given rules and index.
 #[must_use]
@@ -106,16 +139,32 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
             binary::look(&file.path, &file.bytes, &mut findings, &mut capabilities);
         }
         for text in readings.texts {
-            let script = code::language_of(&file.path, &text).is_some();
-            let document = (!script && is_document(&file.path) && !is_licence(&file.path))
+            let script = code::language_of(&file.path, &text).is_some()
+                || embedded::holder_of(&file.path).is_some();
+            let document = (!script && is_document(&file.path) && !is_licence(&file.path, &text))
                 .then(|| markdown::parse(content, &text));
             texts.push(Text { path: &file.path, text, document });
         }
     }
+    let known: Vec<(&str, &str)> = texts.iter().map(|t| (t.path, t.text.as_str())).collect();
+    let called = embedded::called(&known);
     let roots = purposes(content, tree, &texts);
     let code = used_code(&texts);
+    let files: Vec<String> = tree
+        .files
+        .iter()
+        .map(|f| f.path.rsplit(['/', '!']).next().unwrap_or("").to_lowercase())
+        .collect();
     for text in &texts {
         let purpose = purpose_of(&roots, text.path);
+        if let Some(language) = called.get(text.path) {
+            Script { content, purpose, file: text.path, language: *language, called: true }.read(
+                &text.text,
+                sample_file(&roots, &texts, text.path),
+                &mut findings,
+                &mut capabilities,
+            );
+        }
         surface(content, purpose, text, sample_file(&roots, &texts, text.path), &mut findings);
         if let Some(document) = &text.document {
             if document.cut {
@@ -131,6 +180,7 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
                 capabilities: &mut capabilities,
                 file: text.path,
                 code: &code,
+                files: &files,
                 sample,
             }
             .read(document);
@@ -154,24 +204,13 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
                 .front(&document.front);
             }
         } else if let Some(language) = code::language_of(text.path, &text.text) {
-            if let Some(sign) = code::obfuscated(language, &text.text) {
-                findings.add("obfuscated-code", text.path, 0, sign);
-            }
-            if code::telling(language, &text.text) {
-                let mut flow = Flow::new(content, 0);
-                code::analyse(&mut flow, language, &text.text);
-                let sample = sample_file(&roots, &texts, text.path);
-                Judge {
-                    content,
-                    purpose,
-                    findings: &mut findings,
-                    capabilities: &mut capabilities,
-                    file: text.path,
-                    place: Place::Script,
-                    sample,
-                }
-                .judge(&mut flow);
-            }
+            let sample = sample_file(&roots, &texts, text.path);
+            Script { content, purpose, file: text.path, language, called: false }.read(
+                &text.text,
+                sample,
+                &mut findings,
+                &mut capabilities,
+            );
         } else {
             Manifest {
                 content,
@@ -181,12 +220,70 @@ pub fn scan_with(content: &Content, index: &Index, tree: &Tree) -> Report {
                 file: text.path,
             }
             .read(&text.text);
+            let sample = sample_file(&roots, &texts, text.path);
+            if let Some(holder) = embedded::holder_of(text.path) {
+                for piece in embedded::pieces(holder, &text.text) {
+                    let mut flow = Flow::new(content, piece.line.saturating_sub(1));
+                    code::analyse(&mut flow, piece.language, &piece.text);
+                    Judge {
+                        content,
+                        purpose,
+                        findings: &mut findings,
+                        capabilities: &mut capabilities,
+                        file: text.path,
+                        place: if piece.runs { Place::Script } else { Place::Document },
+                        sample,
+                    }
+                    .judge(&mut flow);
+                }
+            }
         }
     }
     kinship(index, tree, &roots, &texts, &mut findings);
     let findings = findings.finish();
     let verdict = Verdict::of(&findings);
     Report { verdict, capabilities, findings }
+}
+
+/// A file that runs.
+struct Script<'a> {
+    content: &'a Content,
+    purpose: &'a Purpose,
+    file: &'a str,
+    language: code::Language,
+    /// Only how it is called says that it runs.
+    called: bool,
+}
+
+impl<'a> Script<'a> {
+    fn read(
+        &self,
+        text: &str,
+        sample: bool,
+        findings: &mut Findings<'a>,
+        capabilities: &mut Capabilities,
+    ) {
+        if let Some(sign) = code::obfuscated(self.language, text) {
+            findings.add("obfuscated-code", self.file, 0, sign);
+        }
+        if self.language == code::Language::Other && self.called {
+            findings.add("not-followed", self.file, 0, "is run, in a language that is not read");
+        }
+        if code::telling(self.language, text) {
+            let mut flow = Flow::new(self.content, 0);
+            code::analyse(&mut flow, self.language, text);
+            Judge {
+                content: self.content,
+                purpose: self.purpose,
+                findings,
+                capabilities,
+                file: self.file,
+                place: Place::Script,
+                sample,
+            }
+            .judge(&mut flow);
+        }
+    }
 }
 
 fn refusals(tree: &Tree, findings: &mut Findings<'_>) {

@@ -201,6 +201,21 @@ impl<'a> Flow<'a> {
         self.emit(line, Act::Write { path: path.to_owned(), data: data.clone() });
     }
 
+    /// Labels and sources of every file so far that holds something sensitive.
+    pub(crate) fn sensitive(&self) -> Value {
+        let mut out = Value::default();
+        let held = |v: &&Value| v.labels.has(Labels::STRONG.with(Labels::ENV_ALL));
+        for value in self.files.values().filter(held).take(64) {
+            out.taint(value);
+        }
+        out
+    }
+
+    /// Keeps data under a name that is no path.
+    pub(crate) fn hold(&mut self, name: &str, data: &Value) {
+        self.files.entry(name.to_owned()).or_default().taint(data);
+    }
+
     /// What is in a file.
     pub(crate) fn load(&mut self, line: u32, path: &str) -> Value {
         let mut value = read_path(self.content, path);

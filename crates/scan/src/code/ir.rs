@@ -22,6 +22,8 @@ pub(crate) enum Expr {
     Path(Vec<Expr>),
     /// A list.
     List(Vec<Expr>),
+    /// One of its elements: what a loop or a callback gets.
+    Each(Box<Expr>),
     /// Something composed of these, text unknown.
     Many(Vec<Expr>),
 }

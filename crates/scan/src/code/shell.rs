@@ -127,6 +127,13 @@ impl<'s> Shell<'_, '_, 's> {
                 let name = node.child_by_field_name("name").map_or("", |n| self.text(n)).to_owned();
                 let value =
                     node.child_by_field_name("value").map(|n| self.word(n)).unwrap_or_default();
+                if name == "HISTFILE"
+                    && value.known().is_some_and(|v| v.is_empty() || v == "/dev/null")
+                    || name == "HISTSIZE" && value.known() == Some("0")
+                {
+                    let how = self.text(node).to_owned();
+                    self.flow.emit(line(node), super::value::Act::CoverTracks { how });
+                }
                 let appended = self.text(node).contains("+=");
                 let value = match (appended, self.flow.vars.get(&name)) {
                     (true, Some(before)) => Value::concat(&[before.clone(), value], ""),
@@ -136,6 +143,13 @@ impl<'s> Shell<'_, '_, 's> {
                     self.flow.maybe(&name, value);
                 } else {
                     self.flow.set(&name, value);
+                }
+                Value::default()
+            }
+            "unset_command" => {
+                if self.text(node).contains("HISTFILE") {
+                    let how = self.text(node).to_owned();
+                    self.flow.emit(line(node), super::value::Act::CoverTracks { how });
                 }
                 Value::default()
             }

@@ -31,11 +31,11 @@ impl Labels {
         self.0 & other.0 != 0
     }
 
-    pub(crate) fn with(self, other: Self) -> Self {
+    pub(crate) const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    pub(crate) fn without(self, other: Self) -> Self {
+    pub(crate) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
@@ -54,7 +54,7 @@ impl Labels {
 pub(crate) const HOLE: char = '\u{FFFC}';
 /// Longest constant text that is followed.
 pub(crate) const MAX_TEXT: usize = 96 << 10;
-const MAX_ALTERNATIVES: usize = 4;
+const MAX_ALTERNATIVES: usize = 8;
 const MAX_SOURCES: usize = 24;
 /// The last source of a value that has more than can be kept.
 pub(crate) const MORE_SOURCES: &str = "…";
@@ -146,26 +146,28 @@ impl Value {
         }
     }
 
-    /// Text of parts in a row.
+    /// Text of parts in a row. Where parts may be several texts, the first of each go together,
+    /// then the second of each, and so on.
     pub(crate) fn concat(parts: &[Value], between: &str) -> Self {
         let mut out = Value::default();
-        let mut text = String::new();
-        let mut any = false;
-        for (index, part) in parts.iter().enumerate() {
+        for part in parts {
             out.taint(part);
-            if index > 0 {
-                text.push_str(between);
-            }
-            match part.likely() {
-                Some(known) if text.len() + known.len() <= MAX_TEXT => {
-                    any = true;
-                    text.push_str(known);
-                }
-                _ => text.push(HOLE),
-            }
         }
-        if any {
-            out.texts.push(text);
+        let variants = parts.iter().map(|p| p.texts.len()).max().unwrap_or(0);
+        for variant in 0..variants.min(MAX_ALTERNATIVES) {
+            let mut text = String::new();
+            for (index, part) in parts.iter().enumerate() {
+                if index > 0 {
+                    text.push_str(between);
+                }
+                match part.texts.get(variant).or(part.texts.first()) {
+                    Some(known) if text.len() + known.len() <= MAX_TEXT => text.push_str(known),
+                    _ => text.push(HOLE),
+                }
+            }
+            if !out.texts.contains(&text) {
+                out.texts.push(text);
+            }
         }
         out
     }
@@ -215,6 +217,16 @@ pub(crate) enum Act {
     Prompt { how: String },
     /// Fetches secrets from a store of the system.
     Secret { name: String },
+    /// Hands sensitive data to a program of which nobody knows what it does with it.
+    Give { program: String, data: Value },
+    /// Lets machines outside in.
+    OpenDoor { how: String },
+    /// Removes the traces of what was done.
+    CoverTracks { how: String },
+    /// Takes packages from somewhere that is no registry of its kind.
+    ForeignPackage { what: String, place: Value },
+    /// Deletes files that a pattern or a listing finds, not ones that it made.
+    Sweep { how: String },
     /// Mines.
     Mine { how: String },
     /// Installs a skill or plugin.

@@ -4,6 +4,7 @@
 //! is the conjunction of source, sink, host and declared purpose, written out per act below.
 
 mod machine;
+mod more;
 mod net;
 mod trust;
 
@@ -132,6 +133,11 @@ impl Judge<'_, '_> {
                 format!("asks for the user's password: {}", clip(how, 80)),
             ),
             Act::Secret { name } => Capabilities::add(&mut self.capabilities.reads, name),
+            Act::Give { program, data } => self.give(line, program, data),
+            Act::OpenDoor { how } => self.open_door(line, how),
+            Act::CoverTracks { how } => self.cover_tracks(line, how),
+            Act::ForeignPackage { what, place } => self.foreign_package(line, what, place),
+            Act::Sweep { how } => self.sweep(line, how),
             Act::Mine { how } => self.report(
                 "miner",
                 Level::High,

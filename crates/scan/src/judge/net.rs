@@ -1,7 +1,7 @@
 //! What leaves the machine, and to whom.
 
 use super::{Judge, Trust, trust};
-use crate::code::value::{Labels, MORE_SOURCES, Value};
+use crate::code::value::{Labels, Value};
 use crate::content::HostClass;
 use crate::report::Capabilities;
 use crate::text::urls::{self, Url};
@@ -50,14 +50,12 @@ impl Judge<'_, '_> {
         }
         let what = data.sources.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         if labels.has(Labels::STRONG) {
-            let explained = data.sources.iter().all(|s| s != MORE_SOURCES)
-                && data
-                    .sources
-                    .iter()
-                    .filter_map(|s| self.content.secret_at(s))
-                    .all(|(_, entry)| self.purpose.about(&entry.topics));
+            let explained = self.explained(data);
+            // A purpose explains the use of a key, not that the key itself goes to a server.
+            let key = upload && data.sources.iter().any(|s| private_key(s));
             let severity = match worst {
                 Trust::Hiding => Level::Critical,
+                _ if explained && key => Level::Medium,
                 _ if explained => Level::Low,
                 _ => Level::High,
             };
@@ -147,6 +145,16 @@ impl Judge<'_, '_> {
             );
         }
     }
+}
+
+/// The private half of a key, or a folder of them.
+fn private_key(path: &str) -> bool {
+    let path = path.trim_end_matches(['/', '*']);
+    path.ends_with("/.ssh")
+        || path.contains(".ssh/id_") && !path.ends_with(".pub")
+        || path.contains(".gnupg")
+        || path.ends_with("wallet.dat")
+        || path.contains("keystore")
 }
 
 /// A secret's name and a host speak of the same service.

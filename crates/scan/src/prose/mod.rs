@@ -4,6 +4,7 @@
 //! attacks is talk about an attack. What is demanded of the agent or the reader counts, and how
 //! much it counts depends on what stands beside it.
 
+mod orders;
 mod prerequisite;
 mod sentence;
 
@@ -22,6 +23,27 @@ const MAX_LINKS: usize = 2_000;
 /// Blocks before and after that belong to an instruction.
 const WINDOW: usize = 6;
 
+/// Without one of these no sentence of a block comes to anything.
+const TRIGGERS: &[C] = &[
+    C::Conceal,
+    C::Override,
+    C::Money,
+    C::Send,
+    C::MemoryFile,
+    C::RemoteFollow,
+    C::Weaken,
+    C::AskSecret,
+    C::Plant,
+    C::Erase,
+    C::Show,
+    C::Integrity,
+    C::Obey,
+    C::Defer,
+    C::Bend,
+    C::Lock,
+    C::Recurring,
+];
+
 pub(crate) struct Prose<'a, 'f> {
     pub(crate) content: &'a Content,
     pub(crate) purpose: &'a Purpose,
@@ -30,6 +52,8 @@ pub(crate) struct Prose<'a, 'f> {
     pub(crate) file: &'a str,
     /// Lower-case text of all code of the skill: what is really used.
     pub(crate) code: &'a str,
+    /// Names of the skill's own files.
+    pub(crate) files: &'a [String],
     /// The whole file is a sample.
     pub(crate) sample: bool,
 }
@@ -147,6 +171,9 @@ impl<'a> Prose<'a, '_> {
         if links.is_empty() {
             self.no_link(document, index, block, window, sample);
         }
+        if !hidden && !block.concepts.any(TRIGGERS) {
+            return;
+        }
         let mut together = Concepts::default();
         for (at, sentence) in sentences(&block.text) {
             let folded = unicode::fold(sentence);
@@ -168,6 +195,7 @@ impl<'a> Prose<'a, '_> {
             );
             let links: Vec<&Url> = links.get(from..to).unwrap_or(&[]).iter().collect();
             self.sentence(sentence, spoken, block, window, &links, line, sample, hidden);
+            self.orders(document, index, sentence, spoken, &links, line, sample);
             if !spoken.has(C::Negation) {
                 together = together.union(spoken);
             }

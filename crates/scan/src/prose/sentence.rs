@@ -54,7 +54,11 @@ impl Prose<'_, '_> {
             } else {
                 Level::Low
             };
-            let severity = if severity == Level::Low && window.all(&[C::Send, C::Sensitive]) {
+            let severity = if severity == Level::Low
+                && (window.all(&[C::Send, C::Sensitive])
+                    || block.concepts.has(C::Sensitive) && block.concepts.any(&[C::Fetch, C::Send])
+                    || c.has(C::ImperativeHard) && near.has(C::Send))
+            {
                 Level::Medium
             } else {
                 severity
@@ -311,7 +315,7 @@ fn names_secret(sentence: &str) -> bool {
 }
 
 /// `never`, `do not` … stand before the demand itself.
-fn negated_before(sentence: &str) -> bool {
+pub(super) fn negated_before(sentence: &str) -> bool {
     let lower = sentence.trim_start_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
     [
         "never",

@@ -142,6 +142,7 @@ pub(super) fn install(flow: &mut Flow<'_>, program: &str, rest: &[Value], line: 
         "pip",
         "cask",
     ];
+    foreign(flow, program, rest, &texts, line);
     let direct = matches!(program, "npx" | "bunx" | "uvx");
     if !direct
         && !texts.iter().any(|t| {
@@ -161,5 +162,52 @@ pub(super) fn install(flow: &mut Flow<'_>, program: &str, rest: &[Value], line: 
         if direct {
             break;
         }
+    }
+}
+
+/// Packages from somewhere that is no registry of their kind: another index, an address, a tap.
+fn foreign(flow: &mut Flow<'_>, program: &str, rest: &[Value], texts: &[&str], line: u32) {
+    const INDEX: &[&str] = &[
+        "--index-url",
+        "--extra-index-url",
+        "-i",
+        "--registry",
+        "--find-links",
+        "-f",
+        "--index",
+        "--default-index",
+        "--source",
+        "--git",
+        "--from",
+        "--repository",
+    ];
+    for (at, text) in texts.iter().enumerate() {
+        let (option, inline) = text.split_once('=').unwrap_or((text, ""));
+        let place = if INDEX.contains(&option) {
+            if inline.is_empty() { texts.get(at + 1).copied().unwrap_or("") } else { inline }
+        } else if text.starts_with('-')
+            || at > 0 && texts.get(at - 1).is_some_and(|b| INDEX.contains(b))
+        {
+            continue;
+        } else {
+            text
+        };
+        // `go install HOST/path@latest`: the path is the address.
+        let go =
+            program == "go" && place.contains('@') && place.contains('/') && !place.contains("://");
+        let package = place.starts_with("git+")
+            || [".tgz", ".tar.gz", ".whl", ".zip", ".git"].iter().any(|e| place.ends_with(e));
+        let index = INDEX.contains(&option);
+        if !go && !(place.contains("://") && (index || package)) {
+            continue;
+        }
+        let address = place.rsplit_once("git+").map_or(place, |(_, url)| url);
+        let address = if go {
+            format!("https://{}", address.split('@').next().unwrap_or(""))
+        } else {
+            address.to_owned()
+        };
+        let place = Value { texts: vec![address], ..rest.get(at).cloned().unwrap_or_default() };
+        flow.emit(line, Act::ForeignPackage { what: format!("{program} {text}"), place });
     }
 }

@@ -1,6 +1,7 @@
 //! What a command line does: the programs that fetch, send, decode, run, install, persist.
 
 mod files;
+mod given;
 mod interpreter;
 mod text;
 mod transfer;
@@ -8,9 +9,11 @@ mod transfer;
 use super::Language;
 use super::flow::Flow;
 use super::value::{Act, HOLE, Labels, Value};
-use crate::content::PlaceKind;
+use crate::content::{PlaceKind, ProgramClass};
 use crate::text::blob;
 use files::{copy, install, windows_or_open};
+pub(crate) use given::user_files;
+use given::{GIVEN, carry, cover, guards, log, sensitive_arguments};
 use interpreter::{code_text, interpret, interpreter};
 use text::{decode, transliterate};
 use transfer::{fetch, transfer};
@@ -184,6 +187,22 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
     match program {
         "curl" | "wget" | "http" | "https" | "xh" | "aria2c" | "fetch" | "wget2"
         | "lwp-request" => fetch(flow, program, rest, stdin, line),
+        // What is edited in place is written.
+        "sed" | "gsed" | "perl" | "ed" | "ex" | "sponge" | "patch" | "truncate" | "crudini"
+            if !matches!(program, "sed" | "gsed" | "perl")
+                || texts.iter().any(|t| {
+                    t.starts_with("-i") || t.starts_with("--in-place") || t.starts_with("-pi")
+                }) =>
+        {
+            for path in texts.iter().filter(|t| !t.starts_with('-') && t.contains(['.', '/'])) {
+                if flow.content.place_at(path).is_some() {
+                    flow.store(line, path, stdin);
+                } else if program == "truncate" && log(path) {
+                    flow.emit(line, Act::CoverTracks { how: format!("{program} {all}") });
+                }
+            }
+            Value::default()
+        }
         "cat" | "head" | "tail" | "less" | "more" | "grep" | "egrep" | "rg" | "sed" | "awk"
         | "cut" | "sort" | "uniq" | "tr" | "tac" | "nl" | "jq" | "yq" | "gzip" | "bzip2" | "xz"
         | "strings" | "fold" | "paste" | "xmllint" | "iconv" | "hexdump" | "od" | "wc" | "bat"
@@ -213,6 +232,10 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                 flow.store(line, path, stdin);
             }
             stdin.clone()
+        }
+        "openssl" if has("s_client") => {
+            carry(flow, program, &texts, rest, stdin, line);
+            Value::default()
         }
         "base64" | "gbase64" | "base32" | "uudecode" | "xxd" | "openssl" | "gunzip" | "zcat"
         | "unxz" | "basenc" => decode(flow, program, rest, stdin, line),
@@ -308,6 +331,15 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             Value::labelled(Labels::ENV_ALL, "the whole environment")
         }
         "printenv" => crate::code::interp::env_value(first),
+        "gpg" | "gpg2" if all.contains("--export-secret") => {
+            flow.emit(line, Act::Secret { name: "the GnuPG secret keys".into() });
+            Value::labelled(Labels::CREDENTIALS, "~/.gnupg")
+        }
+        "dconf" | "kwallet-query" | "keyctl"
+            if matches!(first, "dump" | "-r" | "print" | "pipe") =>
+        {
+            Value::labelled(Labels::CREDENTIALS, format!("{program} {first}"))
+        }
         "security" if first.contains("password") || first.contains("dump-keychain") => {
             flow.emit(line, Act::Secret { name: format!("keychain ({first})") });
             let service =
@@ -319,10 +351,22 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                 Value::labelled(Labels::ENV_SECRET, service)
             }
         }
-        "secret-tool" | "pass" | "op" | "bw"
-            if matches!(first, "lookup" | "show" | "read" | "get" | "search") =>
+        "secret-tool" | "pass" | "op" | "bw" | "lpass" | "gopass" | "vault" | "doppler"
+            if matches!(
+                first,
+                "lookup" | "show" | "read" | "get" | "search" | "item" | "secrets"
+            ) && (first != "item" || has("get") || has("list")) =>
         {
             Value::labelled(Labels::ENV_SECRET, all)
+        }
+        "history" if has("-c") || has("-cw") => cover(flow, line, program, &all),
+        "unset" | "export" | "set" if all.contains("HISTFILE") || all.contains("HISTSIZE=0") => {
+            cover(flow, line, program, &all)
+        }
+        "journalctl" if all.contains("--vacuum") => cover(flow, line, program, &all),
+        "wevtutil" if matches!(first, "cl" | "clear-log") => cover(flow, line, program, &all),
+        "auditctl" if matches!(first, "-D") || all.contains("-e 0") => {
+            cover(flow, line, program, &all)
         }
         "history" | "fc" => Value::labelled(Labels::PERSONAL, "the shell's history"),
         "pbpaste" | "xclip" | "xsel" | "wl-paste" => {
@@ -385,7 +429,13 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
         {
             weaken(flow, line, program, &all)
         }
-        "iptables" | "nft" if matches!(first, "-F" | "flush") => weaken(flow, line, program, &all),
+        "iptables" | "ip6tables" | "nft" | "pfctl"
+            if texts.iter().any(|t| matches!(*t, "-F" | "--flush" | "flush" | "-X"))
+                || program == "pfctl" && has("-d")
+                || all.contains("-P INPUT ACCEPT") =>
+        {
+            weaken(flow, line, program, &all)
+        }
         "systemctl" | "service" => {
             let security = [
                 "ufw",
@@ -396,6 +446,14 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                 "clamav",
                 "falcon",
                 "firewall",
+                "crowdstrike",
+                "sentinelone",
+                "wazuh",
+                "osquery",
+                "selinux",
+                "rsyslog",
+                "iptables",
+                "nftables",
             ]
             .iter()
             .any(|s| all.contains(s));
@@ -434,12 +492,75 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
             let deep = program != "rm"
                 || texts.iter().any(|t| t.starts_with('-') && t.contains(['r', 'R']));
             for path in texts.iter().filter(|t| !t.starts_with('-') && !t.is_empty()) {
-                if deep {
+                if log(path) {
+                    flow.emit(line, Act::CoverTracks { how: format!("{program} {path}") });
+                } else if deep {
                     flow.emit(line, Act::Delete { path: (*path).to_owned() });
+                }
+                if user_files(path) {
+                    flow.emit(line, Act::Sweep { how: format!("{program} {path}") });
                 }
             }
             Value::default()
         }
+        "useradd" | "adduser" | "usermod" | "net" | "dscl" | "sysadminctl" | "gpasswd"
+            if ["sudo", "wheel", "admin", "root", "/add", "-o -u 0", "docker"]
+                .iter()
+                .any(|w| all.to_ascii_lowercase().contains(w))
+                && !all.contains("authonly") =>
+        {
+            flow.emit(
+                line,
+                Act::Persist { how: format!("an account with rights: {program} {all}") },
+            );
+            Value::default()
+        }
+        "visudo" => {
+            flow.emit(line, Act::Persist { how: format!("sudoers: visudo {all}") });
+            Value::default()
+        }
+        "systemd-run" if all.contains("--on-") => {
+            flow.emit(line, Act::Persist { how: format!("systemd-run {all}") });
+            Value::default()
+        }
+        "defaults"
+            if first == "write" && (all.contains("loginwindow") || all.contains("LoginHook")) =>
+        {
+            flow.emit(line, Act::Persist { how: format!("defaults {all}") });
+            Value::default()
+        }
+        "defaults" if first == "write" && all.contains("LSQuarantine") => {
+            weaken(flow, line, program, &all)
+        }
+        "chsh" => {
+            flow.emit(line, Act::Persist { how: format!("the login shell: chsh {all}") });
+            Value::default()
+        }
+        "pkill" | "killall" | "taskkill" | "kill" if guards(&all) => {
+            weaken(flow, line, program, &all)
+        }
+        "sc" | "sc.exe" if first.eq_ignore_ascii_case("create") => {
+            let driver = all.to_ascii_lowercase().contains("kernel");
+            if driver {
+                return weaken(flow, line, program, &all);
+            }
+            flow.emit(line, Act::Persist { how: format!("sc {all}") });
+            Value::default()
+        }
+        "sc" | "net" if matches!(first, "stop" | "delete" | "config") && guards(&all) => {
+            weaken(flow, line, program, &all)
+        }
+        "sysctl" if all.contains("randomize_va_space=0") || all.contains("ptrace_scope=0") => {
+            weaken(flow, line, program, &all)
+        }
+        "insmod" | "modprobe" | "kextload" => weaken(flow, line, program, &all),
+        "netsh"
+            if all.to_ascii_lowercase().contains("firewall")
+                && all.to_ascii_lowercase().contains("off") =>
+        {
+            weaken(flow, line, program, &all)
+        }
+
         "mkfs" | "mkfs.ext4" | "wipefs" => {
             flow.emit(line, Act::Delete { path: "/".into() });
             Value::default()
@@ -456,6 +577,20 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
         | "mshta" | "certutil" | "bitsadmin" | "cscript" | "wscript" => {
             windows_or_open(flow, program, rest, line)
         }
+        "npm" | "pip" | "pip3" | "yarn" | "pnpm"
+            if texts.contains(&"config")
+                && ["script-shell", "registry", "index-url", "node-options"]
+                    .iter()
+                    .any(|key| all.contains(key)) =>
+        {
+            let place = Value::text(all.clone());
+            if all.contains("://") {
+                flow.emit(line, Act::ForeignPackage { what: format!("{program} {all}"), place });
+            } else if all.contains("script-shell") || all.contains("node-options") {
+                flow.emit(line, Act::Persist { how: format!("{program} {all}") });
+            }
+            Value::default()
+        }
         "pip" | "pip3" | "pipx" | "uv" | "npm" | "npx" | "pnpm" | "yarn" | "bunx" | "brew"
         | "apt" | "apt-get" | "dnf" | "yum" | "pacman" | "apk" | "gem" | "cargo" | "go"
         | "conda" | "choco" | "winget" | "scoop" | "snap" | "poetry" | "uvx" => {
@@ -469,29 +604,74 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                 let target = texts.get(2).filter(|t| !t.starts_with('-')).map(|t| (*t).to_owned());
                 let _ = target;
             }
-            if first == "config" && all.contains("core.hooksPath") || all.contains("core.fsmonitor")
-            {
+            // `git config alias.x '!…'`, hooks and helpers run with every later git command.
+            let runs = [
+                "core.hooksPath",
+                "core.fsmonitor",
+                "core.sshCommand",
+                "core.pager",
+                "core.editor",
+            ]
+            .iter()
+            .any(|key| all.contains(key))
+                || all.contains("alias.") && all.contains('!')
+                || all.contains("credential.helper") && all.contains('!');
+            if (texts.contains(&"config") || texts.contains(&"-c")) && runs {
                 flow.emit(line, Act::Persist { how: format!("git {all}") });
             }
-            if first == "push" {
+            if texts.iter().any(|t| matches!(*t, "add" | "commit" | "stage")) {
+                // What lies in the work tree goes along with the next push.
+                let held = flow.sensitive();
+                flow.hold("%git", &held);
+            }
+            if texts.contains(&"push") {
                 let places: Vec<&Value> = rest.iter().collect();
-                flow.net(line, &places, Value::default(), true);
+                let mut data = read_all(flow, rest, &Value::default(), line);
+                if let Some(held) = flow.stored("%git").cloned() {
+                    data.taint(&held);
+                }
+                data.labels = data.labels.without(Labels::LOCAL_FILE);
+                flow.net(line, &places, data, true);
             }
             Value::default()
         }
         "docker" | "podman" => {
-            if all.contains("--privileged") || all.contains("-v /:") || all.contains("docker.sock")
-            {
+            let whole = all.contains("--privileged")
+                || all.contains("-v /:")
+                || all.contains("source=/,")
+                || all.contains("--pid=host")
+                || all.contains("--cap-add=ALL")
+                || all.contains("SYS_ADMIN");
+            if whole || all.contains("docker.sock") {
                 flow.emit(
                     line,
                     Act::Weaken {
-                        how: format!("{program} with the host's files or socket inside"),
+                        how: if whole {
+                            format!("{program} with the whole host inside")
+                        } else {
+                            format!("{program} with the host's files or socket inside")
+                        },
                     },
                 );
             }
+            // `-v ~/.ssh:/x IMAGE`: whoever made the image reads it.
+            let mut data = Value::default();
+            for text in &texts {
+                for path in text.split([':', ',', '=']).filter(|p| p.starts_with(['/', '~', '$'])) {
+                    let read = crate::code::value::read_path(flow.content, path);
+                    data.taint(&read);
+                }
+            }
+            if matches!(first, "run" | "create") && data.labels.has(Labels::STRONG) {
+                flow.emit(line, Act::Give { program: program.to_owned(), data });
+            }
+            carry(flow, program, &texts, rest, stdin, line);
             Value::default()
         }
         "openclaw" | "clawdbot" | "moltbot" | "clawhub" => {
+            if carry(flow, program, &texts, rest, stdin, line) {
+                return Value::default();
+            }
             if matches!(
                 (first, texts.get(1).copied().unwrap_or("")),
                 ("skills" | "plugins", "install" | "add") | ("install", _)
@@ -572,7 +752,20 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                 flow.emit(line, Act::Mine { how: format!("{program} with a mining pool") });
             }
             // An unknown program passes on what it was given, and may contact what it is told to.
-            let out = merge(stdin, rest);
+            let mut out = merge(stdin, rest);
+            if flow.content.program_is(program, &texts, ProgramClass::Print) {
+                let mut out = read_all(flow, rest, stdin, line);
+                out.texts.clear();
+                return out;
+            }
+            if carry(flow, program, &texts, rest, stdin, line) {
+                return Value::default();
+            }
+            if flow.content.program_is(program, &texts, ProgramClass::OpenDoor) {
+                flow.emit(line, Act::OpenDoor { how: format!("{program} {all}") });
+            }
+            let named = sensitive_arguments(flow, &texts);
+            out.taint(&named);
             if all.contains("://") {
                 let places: Vec<&Value> = rest.iter().collect();
                 flow.net(
@@ -581,6 +774,11 @@ fn known(flow: &mut Flow<'_>, program: &str, rest: &[Value], stdin: &Value, line
                     Value { labels: out.labels.without(Labels::LOCAL_FILE), ..out.clone() },
                     false,
                 );
+            } else if out.labels.has(GIVEN)
+                && !flow.content.program_is(program, &texts, ProgramClass::Local)
+                && !program.contains(HOLE)
+            {
+                flow.emit(line, Act::Give { program: program.to_owned(), data: out.clone() });
             }
             out
         }

@@ -4,6 +4,57 @@ use super::merge;
 use crate::code::flow::Flow;
 use crate::code::value::{Labels, Value};
 
+/// A file whose content is sent; `-` and `.` are standard input.
+fn given(flow: &mut Flow<'_>, line: u32, file: Option<&str>, stdin: &Value, data: &mut Value) {
+    match file {
+        Some("-" | ".") => data.taint(stdin),
+        Some(path) if !path.is_empty() => {
+            let read = flow.load(line, path);
+            data.taint(&read);
+            data.label(Labels::LOCAL_FILE, path);
+        }
+        _ => {}
+    }
+}
+
+/// Single letters that take a value, for the programs that bundle them (`-sSLT FILE`, `-d@FILE`).
+fn valued(program: &str) -> &'static str {
+    match program {
+        "curl" => "AbcCdDeEFhHKmoPQrtTuUwxXyYz",
+        "wget" | "wget2" => "aeioOPtTwQUBDIARX",
+        _ => "",
+    }
+}
+
+/// Bundled short options written apart, each with its value as a word of its own.
+fn spread(program: &str, rest: &[Value]) -> Vec<Value> {
+    let letters = valued(program);
+    let mut out = Vec::with_capacity(rest.len());
+    for value in rest {
+        let text = value.likely().unwrap_or("");
+        let bundle = !letters.is_empty()
+            && text.len() > 2
+            && text.starts_with('-')
+            && !text.starts_with("--")
+            && text.as_bytes().get(1).is_some_and(u8::is_ascii_alphabetic);
+        if !bundle {
+            out.push(value.clone());
+            continue;
+        }
+        for (at, letter) in text.char_indices().skip(1) {
+            out.push(Value::text(format!("-{letter}")));
+            let end = at + letter.len_utf8();
+            if letters.contains(letter) {
+                if end < text.len() {
+                    out.push(value.map(|t| t.get(end..).map(str::to_owned)));
+                }
+                break;
+            }
+        }
+    }
+    out
+}
+
 /// curl, wget and their like.
 pub(super) fn fetch(
     flow: &mut Flow<'_>,
@@ -62,12 +113,24 @@ pub(super) fn fetch(
         "-P",
         "--directory-prefix",
         "-D",
+        "--url-query",
+        "-c",
+        "--cookie-jar",
+        "-E",
+        "-r",
+        "-t",
+        "-U",
+        "-y",
+        "-Y",
+        "-z",
+        "-Q",
     ];
     let mut data = Value::default();
     let mut upload = false;
     let mut output = None;
     let mut remote_name = false;
     let mut places: Vec<&Value> = Vec::new();
+    let rest = spread(program, rest);
     let mut at = 0;
     while let Some(value) = rest.get(at) {
         let text = value.likely().unwrap_or("");
@@ -78,20 +141,26 @@ pub(super) fn fetch(
         } else {
             rest.get(at + 1).cloned()
         };
-        if DATA.contains(&option.as_str())
-            || (text.starts_with("-d") && !text.starts_with("--") && text.len() > 2)
-        {
+        let step = if inline { 1 } else { 2 };
+        // One letter means another thing to each program.
+        let short = option.len() == 2 && !option.starts_with("--");
+        let wget = program.starts_with("wget");
+        let takes = match (short, valued(program)) {
+            (true, letters) if !letters.is_empty() => {
+                option.chars().nth(1).is_some_and(|letter| letters.contains(letter))
+            }
+            _ => OTHER.contains(&option.as_str()),
+        };
+        if DATA.contains(&option.as_str()) && !(wget && short) {
             upload |= !matches!(option.as_str(), "-u" | "--user" | "-b" | "--cookie");
-            let body = if text.starts_with("-d") && text.len() > 2 && !text.starts_with("--") {
-                value.clone()
-            } else {
-                next.unwrap_or_default()
-            };
+            let body = next.unwrap_or_default();
             data.taint(&body);
             let body_text = body.likely().unwrap_or("").to_owned();
-            let file = body_text.rsplit_once('@').map(|(_, p)| {
-                p.trim_end_matches(['"', '\'']).split(';').next().unwrap_or("").to_owned()
-            });
+            // `name=@file`, `name=<file`, `@file`.
+            let file =
+                body_text.rsplit_once('@').or_else(|| body_text.split_once("=<")).map(|(_, p)| {
+                    p.trim_end_matches(['"', '\'']).split(';').next().unwrap_or("").to_owned()
+                });
             let whole =
                 matches!(option.as_str(), "-T" | "--upload-file" | "--post-file" | "--body-file");
             let file = if whole {
@@ -99,61 +168,41 @@ pub(super) fn fetch(
             } else {
                 file.filter(|_| option != "-u" && option != "--user")
             };
-            match file.as_deref() {
-                Some("-" | ".") => data.taint(stdin),
-                Some(path) if !path.is_empty() => {
-                    let read = flow.load(line, path);
-                    data.taint(&read);
-                    data.label(Labels::LOCAL_FILE, path);
-                }
-                _ => {}
-            }
-            at += if inline || (text.starts_with("-d") && text.len() > 2 && !text.starts_with("--"))
-            {
-                1
-            } else {
-                2
-            };
+            given(flow, line, file.as_deref(), stdin, &mut data);
+            at += step;
             continue;
         }
-        if OUTPUT.contains(&option.as_str()) && !(program == "curl" && option == "-O") {
+        // wget's `-o` is its log, curl's `-O` takes no name.
+        let output_option = match option.as_str() {
+            "-O" => program != "curl",
+            "-o" => !wget,
+            other => OUTPUT.contains(&other),
+        };
+        if output_option {
             output = next.as_ref().and_then(Value::likely).map(str::to_owned);
-            at += if inline { 1 } else { 2 };
+            at += step;
             continue;
         }
-        if text.starts_with('-') && !text.starts_with("--") && text.len() > 1 && program == "curl" {
-            // Bundled short options: `-fsSLo FILE`, `-sSO`.
-            if text.ends_with('o') {
-                output = next.as_ref().and_then(Value::likely).map(str::to_owned);
-                at += 2;
-                continue;
-            }
-            remote_name |= text.contains('O');
-        }
-        if program == "wget"
-            && text.starts_with('-')
-            && text.contains('O')
-            && !text.starts_with("--")
-        {
-            let attached = text.split_once('O').map(|(_, p)| p).filter(|p| !p.is_empty());
-            if let Some(path) = attached {
-                output = Some(path.to_owned());
-                at += 1;
-            } else {
-                output = next.as_ref().and_then(Value::likely).map(str::to_owned);
-                at += 2;
-            }
-            continue;
-        }
-        if OTHER.contains(&option.as_str()) {
+        remote_name |= program == "curl" && matches!(text, "-O" | "--remote-name" | "-J");
+        if takes {
             if let Some(next) = &next {
                 if matches!(option.as_str(), "-X" | "--request") {
                     upload |= next.likely().is_some_and(|m| matches!(m, "POST" | "PUT" | "PATCH"));
                 } else {
                     data.taint(next);
                 }
+                // `-H @file`, `--url-query name@file`, `-K file`: what is in the file goes out.
+                let named = next.likely().unwrap_or("");
+                let file = match option.as_str() {
+                    "-H" | "--header" => named.strip_prefix('@'),
+                    "--url-query" => named.rsplit_once('@').map(|(_, file)| file),
+                    "-K" | "--config" => Some(named),
+                    _ => None,
+                };
+                let file = file.map(str::to_owned);
+                given(flow, line, file.as_deref(), stdin, &mut data);
             }
-            at += if inline { 1 } else { 2 };
+            at += step;
             continue;
         }
         if !text.starts_with('-') {
@@ -166,8 +215,16 @@ pub(super) fn fetch(
     if upload && program != "curl" {
         data.taint(stdin);
     }
-    if matches!(program, "http" | "https" | "xh") {
-        upload |= places.iter().any(|p| p.likely().is_some_and(|t| t.contains('=') || t == "POST"));
+    if matches!(program, "http" | "https" | "xh" | "xhs" | "httpie") {
+        let items: Vec<String> =
+            places.iter().filter_map(|p| p.likely()).map(str::to_owned).collect();
+        for item in &items {
+            upload |= item.contains('=') || item.contains('@') || item == "POST" || item == "PUT";
+            // `name@file`, `name=@file`, `@file`.
+            let file = item.rsplit_once('@').map(|(_, file)| file.to_owned());
+            let file = file.filter(|_| !item.contains("://"));
+            given(flow, line, file.as_deref(), stdin, &mut data);
+        }
         data.taint(stdin);
     }
     flow.net(line, &places, data, upload);
@@ -200,6 +257,21 @@ pub(super) fn transfer(
     stdin: &Value,
     line: u32,
 ) -> Value {
+    // `-i KEY` says who logs in: the key stays here.
+    let own = |at: usize| {
+        at > 0
+            && rest
+                .get(at - 1)
+                .and_then(Value::likely)
+                .is_some_and(|o| matches!(o, "-i" | "-F" | "-o"))
+    };
+    let rest: Vec<Value> = rest
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !(matches!(program, "ssh" | "scp" | "sftp") && own(*at)))
+        .map(|(_, v)| v.clone())
+        .collect();
+    let rest = rest.as_slice();
     let texts: Vec<String> = rest.iter().map(|v| v.likely().unwrap_or("").to_owned()).collect();
     let mut data = merge(stdin, rest);
     let all = texts.join(" ");

@@ -119,6 +119,30 @@ impl Interp<'_, '_, '_> {
                     Some(_) => Value::default(),
                     None => Value::labelled(Labels::LOCAL_FILE, ""),
                 };
+                for other in first.texts.iter().skip(1).filter(|_| !writes) {
+                    let mut read = read_path(self.flow.content, other);
+                    if let Some(stored) = self.flow.stored(other) {
+                        read.taint(stored);
+                    }
+                    out.taint(&read);
+                }
+                // `make_archive(name, kind, folder)`: the folder is in the archive.
+                if name.ends_with("make_archive")
+                    && let (Some(to), Some(folder)) = (
+                        values.first().and_then(Value::likely),
+                        values.get(2).and_then(Value::likely),
+                    )
+                {
+                    let held = read_path(self.flow.content, folder);
+                    let ending = values.get(1).and_then(Value::likely).unwrap_or("zip");
+                    let target = format!("{to}.{ending}");
+                    let before = self.flow.events.len();
+                    self.flow.store(line, &target, &held);
+                    if !self.record {
+                        self.flow.events.truncate(before);
+                    }
+                    return Value { texts: vec![target], ..held };
+                }
                 out.taint(&first);
                 out.handle = path.clone();
                 if name.ends_with("Path") || name.contains("copy") || name.contains("cp") {
@@ -145,6 +169,14 @@ impl Interp<'_, '_, '_> {
                         values.get(1).cloned().unwrap_or_default(),
                     ),
                 };
+                // A file put into an archive is its content.
+                let mut data = data;
+                if path.as_deref().is_some_and(archive) {
+                    for text in data.texts.clone() {
+                        let read = read_path(self.flow.content, &text);
+                        data.taint(&read);
+                    }
+                }
                 if let (Some(path), true) = (&path, self.record) {
                     self.flow.store(line, path, &data);
                 } else if let Some(path) = &path {
@@ -182,6 +214,16 @@ impl Interp<'_, '_, '_> {
             ApiKind::Delete => {
                 if let (Some(path), true) = (first.likely(), self.record) {
                     self.flow.emit(line, Act::Delete { path: path.to_owned() });
+                }
+                Value::default()
+            }
+            ApiKind::Unlink => {
+                let target =
+                    if name.starts_with('.') || first.texts.is_empty() { receiver } else { &first };
+                if let (Some(path), true) =
+                    (target.texts.iter().find(|t| command::user_files(t)), self.record)
+                {
+                    self.flow.emit(line, Act::Sweep { how: path.clone() });
                 }
                 Value::default()
             }
@@ -231,4 +273,8 @@ impl Interp<'_, '_, '_> {
         }
         self.flow.nested(line, |flow| command::run(flow, &argv, &Value::default(), line))
     }
+}
+
+fn archive(path: &str) -> bool {
+    [".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z"].iter().any(|e| path.ends_with(e))
 }

@@ -12,20 +12,48 @@ use crate::content::{Api, ApiKind};
 pub(crate) use decode::env_value;
 use std::collections::HashMap;
 
-/// Times the program is gone through: once to learn what functions return and are given, once to
-/// carry that along, once to record.
+/// Most times that the program is gone through: once to learn what functions return and are given,
+/// once to record, and once more when that taught something new.
 const PASSES: usize = 3;
 /// Most bytes of text in variables: a program that adds to itself line by line would fill memory.
 const MAX_HELD: usize = 16 << 20;
 /// Expressions deeper than this are opaque.
 const MAX_NESTING: usize = 120;
 
+/// Methods that put what they get into their object.
+const MUTATORS: &[&str] = &[
+    "append",
+    "extend",
+    "insert",
+    "update",
+    "add",
+    "setdefault",
+    "push",
+    "unshift",
+    "set",
+    "put",
+    "concat",
+    "merge",
+    "merge!",
+    "<<",
+    "field",
+    "write",
+    "Write",
+    "WriteString",
+    "assign",
+    "attach",
+];
+
 struct Interp<'f, 'a, 'p> {
     flow: &'f mut Flow<'a>,
     api: &'a Api,
     language: Language,
     parents: &'p [usize],
-    vars: HashMap<(usize, String), Value>,
+    /// Variables by scope.
+    vars: Vec<HashMap<String, Value>>,
+    /// Something that flows against the order of the text is new in this pass: a parameter, a
+    /// result, a property.
+    learnt: bool,
     aliases: HashMap<String, String>,
     functions: HashMap<String, (usize, Vec<String>)>,
     record: bool,
@@ -44,7 +72,8 @@ pub(crate) fn run(flow: &mut Flow<'_>, program: &Program, language: Language) {
         api,
         language,
         parents: &program.parents,
-        vars: HashMap::new(),
+        vars: vec![HashMap::new(); program.parents.len().max(1)],
+        learnt: false,
         aliases: HashMap::new(),
         functions: HashMap::new(),
         record: false,
@@ -57,9 +86,18 @@ pub(crate) fn run(flow: &mut Flow<'_>, program: &Program, language: Language) {
         interp.flow.lose(why);
     }
     for pass in 0..PASSES {
-        interp.record = pass + 1 == PASSES;
+        interp.record = pass > 0;
+        interp.learnt = false;
+        let before = interp.flow.events.len();
         for stmt in &program.stmts {
             interp.step(stmt);
+        }
+        if pass > 0 && !interp.learnt {
+            break;
+        }
+        if pass + 1 < PASSES {
+            // Seen with too little known: it is gone through once more.
+            interp.flow.events.truncate(before);
         }
     }
 }
@@ -81,8 +119,7 @@ impl Interp<'_, '_, '_> {
             }
             Op::Return(value) => {
                 let value = self.eval(value);
-                let key = (0, format!("%ret{}", stmt.scope));
-                self.vars.entry(key).or_default().join(&value);
+                self.merge(0, format!("%ret{}", stmt.scope), &value);
             }
             Op::Assign(names, expr) => {
                 // `run = os.system`, `run = getattr(os, "sys" + "tem")`.
@@ -91,6 +128,8 @@ impl Interp<'_, '_, '_> {
                 if let (Some(name), Some(real)) = (names.first(), self.callable(expr))
                     && (module || self.api.kind(&real, false).is_some())
                     && names.len() == 1
+                    // A variable of that name is itself, not the library.
+                    && self.lookup(&real).is_none()
                 {
                     self.aliases.insert(name.clone(), real);
                 }
@@ -112,10 +151,16 @@ impl Interp<'_, '_, '_> {
         let scope = self.lookup_scope(name).unwrap_or(self.scope);
         // Properties of an object belong to all its methods.
         let scope = if name.starts_with(['%', '@']) || own(name) { 0 } else { scope };
-        let held = self.vars.entry((scope, name.to_owned())).or_default();
+        let Some(vars) = self.vars.get_mut(scope) else { return };
+        let held = match vars.get_mut(name) {
+            Some(held) => held,
+            None => vars.entry(name.to_owned()).or_default(),
+        };
         self.held = self.held.saturating_sub(held.size());
         if join {
+            let labels = held.labels;
             held.join(value);
+            self.learnt |= held.labels != labels;
         } else {
             held.clone_from(value);
         }
@@ -126,10 +171,20 @@ impl Interp<'_, '_, '_> {
         self.held = self.held.saturating_add(held.size());
     }
 
+    /// A parameter or result may be this too.
+    fn merge(&mut self, scope: usize, name: String, value: &Value) {
+        let Some(vars) = self.vars.get_mut(scope) else { return };
+        let held = vars.entry(name).or_default();
+        let before = (held.labels, held.texts.len(), held.sources.len(), held.list.len());
+        held.join(value);
+        self.learnt |=
+            before != (held.labels, held.texts.len(), held.sources.len(), held.list.len());
+    }
+
     fn lookup_scope(&self, name: &str) -> Option<usize> {
         let mut scope = self.scope;
         for _ in 0..64 {
-            if self.vars.contains_key(&(scope, name.to_owned())) {
+            if self.vars.get(scope).is_some_and(|vars| vars.contains_key(name)) {
                 return Some(scope);
             }
             if scope == 0 {
@@ -142,10 +197,10 @@ impl Interp<'_, '_, '_> {
 
     fn lookup(&self, name: &str) -> Option<&Value> {
         if name.starts_with('%') {
-            return self.vars.get(&(0, name.to_owned()));
+            return self.vars.first()?.get(name);
         }
         let scope = self.lookup_scope(name)?;
-        self.vars.get(&(scope, name.to_owned()))
+        self.vars.get(scope)?.get(name)
     }
 
     /// The library name behind a dotted name.
@@ -199,7 +254,12 @@ impl Interp<'_, '_, '_> {
                         Some(join_global(&base, name.known()?))
                     }
                     (
-                        "__import__" | "importlib.import_module" | "require" | "import",
+                        "__import__"
+                        | "importlib.import_module"
+                        | "require"
+                        | "import"
+                        | "process.getBuiltinModule"
+                        | "process.binding",
                         [name, ..],
                     ) => {
                         let name = self.eval(name);
@@ -288,6 +348,15 @@ impl Interp<'_, '_, '_> {
                     out.taint(part);
                 }
                 out.list = parts;
+                out
+            }
+            Expr::Each(whole) => {
+                let mut out = self.eval(whole);
+                if out.texts.is_empty() {
+                    for element in std::mem::take(&mut out.list) {
+                        out.join(&element);
+                    }
+                }
                 out
             }
             Expr::Many(parts) => {
@@ -382,6 +451,24 @@ impl Interp<'_, '_, '_> {
             return self.name(&full);
         }
         let kind = self.api.kind(&full, receiver.net);
+        // A method of an object that this file makes itself.
+        if kind.is_none()
+            && let Some(method) = method
+            && let Some((scope, params)) = self.functions.get(method).cloned()
+        {
+            return self.local_call(scope, &params, &values);
+        }
+        if let (Expr::Member(base, _), Some(method)) = (callee, method)
+            && MUTATORS.contains(&method)
+            && let Expr::Name(object) = &**base
+        {
+            let mut put = Value::default();
+            values.iter().for_each(|v| put.taint(v));
+            if put.labels != Labels::NONE {
+                let object = object.clone();
+                self.assign(&object, &put, true);
+            }
+        }
         let kind =
             kind.or_else(|| method.and_then(|m| self.api.kind(&format!(".{m}"), receiver.net)));
         let from_module = self
@@ -399,9 +486,10 @@ impl Interp<'_, '_, '_> {
 
     fn local_call(&mut self, scope: usize, params: &[String], values: &[Value]) -> Value {
         for (param, value) in params.iter().zip(values) {
-            self.vars.entry((scope, param.clone())).or_default().join(value);
+            self.merge(scope, param.clone(), value);
         }
-        self.vars.get(&(0, format!("%ret{scope}"))).cloned().unwrap_or_default()
+        let name = format!("%ret{scope}");
+        self.vars.first().and_then(|vars| vars.get(&name)).cloned().unwrap_or_default()
     }
 }
 

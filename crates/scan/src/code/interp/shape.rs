@@ -96,6 +96,10 @@ impl Interp<'_, '_, '_> {
                 }
                 out.texts = first.map(|f| f.texts.clone()).unwrap_or_default();
             }
+            // What a pattern finds is known by the pattern.
+            "glob" | "rglob" | "iglob" | "globSync" | "Glob" => {
+                out.texts = first.map(|f| f.texts.clone()).unwrap_or_default();
+            }
             "split" if first.is_some_and(|f| f.known() == Some("")) => {}
             "reverse" | "reversed" => {
                 let source =

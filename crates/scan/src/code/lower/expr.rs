@@ -302,7 +302,7 @@ impl Lower<'_> {
         });
         let mut given = vec![result.clone()];
         if let Expr::Member(base, _) = &callee {
-            given.push((**base).clone());
+            given.push(Expr::Each(Box::new((**base).clone())));
         }
         let mut out = vec![result];
         for callback in callbacks {

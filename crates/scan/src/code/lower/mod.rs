@@ -128,7 +128,7 @@ impl<'s> Lower<'s> {
                 if let (Some(left), Some(right)) = (left, right) {
                     let value = self.expr(right);
                     let names = self.targets(left);
-                    self.push(Op::Assign(names, Expr::Many(vec![value])));
+                    self.push(Op::Assign(names, Expr::Each(Box::new(value))));
                 }
                 self.conditional += 1;
                 for child in children(node) {
@@ -144,7 +144,7 @@ impl<'s> Lower<'s> {
                 {
                     let value = self.expr(right);
                     let names = self.targets(left);
-                    self.push(Op::Assign(names, Expr::Many(vec![value])));
+                    self.push(Op::Assign(names, Expr::Each(Box::new(value))));
                 }
             }
             "class_definition"
@@ -229,6 +229,17 @@ impl<'s> Lower<'s> {
     }
 
     fn assign(&mut self, left: Node<'_>, right: Node<'_>) -> Expr {
+        // `socket.onmessage = (event) => …`: what the handler gets comes from the socket.
+        if left.kind() == "member_expression"
+            && matches!(right.kind(), "arrow_function" | "function_expression")
+            && let (Some(object), Some(property)) =
+                (left.child_by_field_name("object"), left.child_by_field_name("property"))
+            && self.text(property).starts_with("on")
+        {
+            let given = self.expr(object);
+            let scope = self.function(right, String::new(), Some(given));
+            return Expr::Name(format!("%ret{scope}"));
+        }
         let value = self.expr(right);
         // `const { exec: run } = require("child_process")`.
         if let Expr::Name(module) = &value
