@@ -358,7 +358,7 @@ pub(crate) fn called<'t>(texts: &[(&'t str, &str)]) -> HashMap<&'t str, Language
     let mut out = HashMap::new();
     let Some(call) = CALL.as_ref() else { return out };
     for (path, text) in texts {
-        if language_of(path, text).is_some() {
+        if language_of(path, text).is_some_and(|l| l != Language::Other) {
             continue;
         }
         let name = path.rsplit(['/', '!']).next().unwrap_or(path);

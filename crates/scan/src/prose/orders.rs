@@ -162,11 +162,8 @@ impl Prose<'_, '_> {
         if c.has(C::Negation) && here < 2 {
             return;
         }
-        if (here >= 2 && demanded)
-            || (others >= 3 && demanded)
-            || c.has(C::Conceal)
-            || c.has(C::Integrity) && demanded
-        {
+        let told = here >= 2 || others >= 3 || c.has(C::Integrity);
+        if c.has(C::Conceal) || told && demanded {
             self.report(
                 "output-tamper",
                 Level::Medium,
