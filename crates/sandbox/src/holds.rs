@@ -5,6 +5,7 @@
 //! launched a jail watches the folders of what it holds, and mounts again what was replaced, from
 //! a process that enters the jail's mount namespace for it. Where that fails the jail is ended.
 
+use crate::plan::COVER;
 use crate::spec::{Access, JailSpec, Mount, parent_of, within};
 use crate::sys;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
@@ -35,6 +36,8 @@ struct Place {
     from: String,
     to: String,
     read_only: bool,
+    /// Whether it is hidden.
+    covered: bool,
 }
 
 /// For the process that mounts again.
@@ -42,6 +45,7 @@ struct Place {
 struct Wanted {
     to: String,
     read_only: bool,
+    covered: bool,
 }
 
 impl Holds {
@@ -55,6 +59,8 @@ impl Holds {
             let over = before.iter().filter(|m| within(to, m.to()) && m.to() != to);
             let cover = over.max_by_key(|m| m.to().len());
             let from = match (mount, cover) {
+                // What hides a socket is taken away with it, also where nothing can be written.
+                (Mount::Bind { from, .. }, Some(_)) if from == COVER => host_path(before, to),
                 (Mount::Bind { from, access: Access::Ro, .. }, Some(cover)) => {
                     // What lies in a folder that is held itself goes with that.
                     let writable = matches!(cover, Mount::Bind { access: Access::Rw, .. })
@@ -66,7 +72,8 @@ impl Holds {
             };
             if let Some(from) = from {
                 let read_only = !matches!(mount, Mount::Pin { .. });
-                places.push(Place { from, to: to.to_owned(), read_only });
+                let covered = matches!(mount, Mount::Bind { from, .. } if from == COVER);
+                places.push(Place { from, to: to.to_owned(), read_only, covered });
             }
         }
         if places.is_empty() {
@@ -150,7 +157,11 @@ impl Holds {
             .places
             .iter()
             .filter(wanted)
-            .map(|place| Wanted { to: place.to.clone(), read_only: place.read_only })
+            .map(|place| Wanted {
+                to: place.to.clone(),
+                read_only: place.read_only,
+                covered: place.covered,
+            })
             .collect();
         let told = || format!("`{}` was replaced outside", replaced.join("`, `"));
         again(program, &wanted).map_err(|e| format!("{} and can't be held: {e}", told()))?;
@@ -221,7 +232,12 @@ fn mount(place: &Wanted) -> io::Result<()> {
     let clone = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = open_tree(&at, "", clone)?;
+    let cover = if place.covered {
+        Some(openat2(rustix::fs::CWD, COVER, flags, Mode::empty(), plain)?)
+    } else {
+        None
+    };
+    let tree = open_tree(cover.as_ref().unwrap_or(&at), "", clone)?;
     if place.read_only {
         let set = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
         sys::mount_setattr(tree.as_fd(), false, sys::MountAttr { set, ..Default::default() })?;

@@ -19,6 +19,10 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+/// How long a jail's own first process may take to end it, after it was told to or its time was
+/// over. It does nothing else then; one that is held up is ended from outside.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long building a jail may take. It is milliseconds; a host that swaps is slower.
 const BUILD: Duration = Duration::from_secs(30);
 
@@ -98,6 +102,8 @@ pub struct Jail {
     holds: Option<Box<Holds>>,
     renewed: Vec<String>,
     lost: Option<String>,
+    /// From when on it is ended from outside.
+    give_up: Option<Instant>,
     exit: Option<Exit>,
 }
 
@@ -188,6 +194,9 @@ impl Jail {
             holds: holds.map(Box::new),
             renewed: Vec::new(),
             lost: None,
+            give_up: spec.limits.wall_ms.and_then(|ms| {
+                Instant::now().checked_add(Duration::from_millis(ms).saturating_add(PATIENCE))
+            }),
             exit: None,
         })
     }
@@ -243,9 +252,7 @@ impl Jail {
     /// kernel may still be taking the jail's namespaces down, which takes it longer than many a
     /// program runs. Where there are control groups they are gone too.
     pub fn wait_processes(&mut self) -> Exit {
-        if self.monitor.is_init {
-            self.monitor.pid = None;
-        }
+        self.monitor.is_left = self.monitor.is_init;
         self.wait()
     }
 
@@ -266,7 +273,8 @@ impl Jail {
         }
         loop {
             let also = self.holds.as_ref().map(|holds| holds.fd());
-            match next_report(self.control.as_fd(), also, deadline) {
+            let until = deadline.into_iter().chain(self.give_up).min();
+            match next_report(self.control.as_fd(), also, until) {
                 Next::Also => self.look_after(),
                 Next::Report(Report::Exited(exit), _) => {
                     self.exit = Some(exit);
@@ -277,6 +285,11 @@ impl Jail {
                 Next::Report(..) => {}
                 Next::Closed => {
                     self.exit = Some(Exit::Gone);
+                    break;
+                }
+                Next::Late if self.give_up.is_some_and(|at| Instant::now() >= at) => {
+                    self.monitor.kill();
+                    self.exit = Some(Exit::Signal(libc::SIGKILL));
                     break;
                 }
                 Next::Late => return None,
@@ -378,9 +391,17 @@ impl Jail {
         }
     }
 
+    /// When [`Jail::try_wait`] has to be asked though nothing became readable: for event loops.
+    #[must_use]
+    pub fn look_at(&self) -> Option<Instant> {
+        self.give_up
+    }
+
     /// Kills everything inside at once. [`Jail::wait`] tells when it is gone.
     pub fn kill(&mut self) {
         if self.exit.is_none() {
+            let soon = Instant::now().checked_add(PATIENCE);
+            self.give_up = self.give_up.into_iter().chain(soon).min();
             let _gone = wire::send(self.control.as_fd(), &[Order::Kill as u8], &[]);
         }
     }
@@ -467,10 +488,23 @@ struct Monitor {
     pid: Option<Pid>,
     /// Whether it is the jail's first process, and the launcher itself the monitor.
     is_init: bool,
+    /// Whether it ends by itself behind its launcher, which does not wait.
+    is_left: bool,
 }
 
 impl Monitor {
+    /// The first process of a jail takes all of it along, and so does its monitor, whose end is a
+    /// signal to that.
+    fn kill(&self) {
+        if let Some(pid) = self.pid {
+            let _gone = kill_process(pid, Signal::KILL);
+        }
+    }
+
     fn wait(&mut self) {
+        if self.is_left {
+            return;
+        }
         if let Some(pid) = self.pid.take() {
             while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
         }
@@ -519,7 +553,8 @@ fn fresh(
     sys::with_descriptors(&mut command, fds);
     let monitor = command.spawn().map_err(|e| NotStarted::Launch("start the stage", e))?;
     // The command, which goes now, holds our copies of what the stage was given.
-    Ok(Monitor { pid: i32::try_from(monitor.id()).ok().and_then(Pid::from_raw), is_init: false })
+    let pid = i32::try_from(monitor.id()).ok().and_then(Pid::from_raw);
+    Ok(Monitor { pid, is_init: false, is_left: false })
 }
 
 /// As a copy of this process, which has one thread.
@@ -532,7 +567,7 @@ fn forked(
     let failed = |e| NotStarted::Launch("start the stage", e);
     let (streams, inherit) = split(io).map_err(failed)?;
     match sys::fork_into(0).map_err(failed)? {
-        sys::Forked::Parent(pid) => Ok(Monitor { pid: Some(pid), is_init: false }),
+        sys::Forked::Parent(pid) => Ok(Monitor { pid: Some(pid), is_init: false, is_left: false }),
         sys::Forked::Child => sys::exit_now(stage::run_forked(spec, theirs, streams, inherit)),
     }
 }
@@ -546,7 +581,7 @@ fn here(
 ) -> Result<Monitor, NotStarted> {
     let (streams, inherit) = split(io).map_err(|e| NotStarted::Launch("start the stage", e))?;
     let pid = stage::start_here(spec, theirs, streams, inherit, keep).map_err(NotStarted::Stage)?;
-    Ok(Monitor { pid: Some(pid), is_init: true })
+    Ok(Monitor { pid: Some(pid), is_init: true, is_left: false })
 }
 
 /// The three streams, and the rest.

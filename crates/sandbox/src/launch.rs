@@ -232,12 +232,18 @@ fn run(
             PollFd::from_borrowed_fd(jail.control(), PollFlags::IN),
         ];
         fds.extend(jail.watched().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        match poll(&mut fds, None) {
+        let left = jail.look_at().map(|at| at.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        });
+        match poll(&mut fds, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(format!("lost sight of the run: {e}")),
         }
         let ready = |i: usize| fds.get(i).is_some_and(|p| !p.revents().is_empty());
-        let (left, ended) = (ready(0), ready(1) || ready(2));
+        let late = jail.look_at().is_some_and(|at| Instant::now() >= at);
+        let (left, ended) = (ready(0), ready(1) || ready(2) || late);
         let exit = if left {
             // Whatever the client has to say now, or that it is gone, means: stop.
             Some(jail.terminate(GRACE))

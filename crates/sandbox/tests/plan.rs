@@ -459,6 +459,58 @@ fn what_no_run_may_see_is_in_no_grant() {
     assert!(with(RunPlan { agent_workspace, ..RunPlan::default() }).is_err());
 }
 
+/// A host with services that listen in folders of runs.
+struct Listening(Vec<&'static str>);
+
+impl Host for Listening {
+    fn canonical(&self, path: &str) -> io::Result<String> {
+        Ok(path.replacen("/link", "/w", 1))
+    }
+    fn kind(&self, path: &str) -> Option<Kind> {
+        if path == "/link" {
+            return Some(Kind::Link);
+        }
+        if path.ends_with(".sock") { Some(Kind::Other) } else { Everything.kind(path) }
+    }
+    fn sockets(&self) -> Vec<String> {
+        self.0.iter().map(|path| (*path).to_owned()).collect()
+    }
+}
+
+#[test]
+fn sockets_of_the_host_are_covered() {
+    let plan = RunPlan {
+        argv: vec!["/bin/true".into()],
+        workspace: Some(("/w".into(), Access::Ro)),
+        grants: vec![("/data".into(), Access::Rw), ("/asked/x.sock".into(), Access::Rw)],
+        home: "/home/u".into(),
+        ..RunPlan::default()
+    };
+    let host = Listening(vec![
+        "/w/a.sock",
+        "/link/tmp/b.sock",
+        "/data/c/d.sock",
+        "/asked/x.sock",
+        "/elsewhere/e.sock",
+        "/w/no-socket-any-more",
+    ]);
+    let spec = run_plan_with(&plan, &host).unwrap();
+    for covered in ["/workspace/a.sock", "/workspace/tmp/b.sock", "/data/c/d.sock"] {
+        assert_eq!(given(&spec.mounts, covered).unwrap().1, "/dev/null", "{covered}");
+    }
+    assert_eq!(given(&spec.mounts, "/asked/x.sock").unwrap().1, "/asked/x.sock");
+    assert_eq!(
+        spec.mounts
+            .iter()
+            .filter(|m| matches!(m, Mount::Bind { from, .. } if from == "/dev/null"))
+            .count(),
+        3
+    );
+    let host = Listening(vec!["/w/a.sock"; 65]);
+    let why = run_plan_with(&plan, &host).map(|_| ()).unwrap_err().to_string();
+    assert!(why.contains("sockets"), "{why}");
+}
+
 /// A host on which every path is a folder.
 struct Plain;
 

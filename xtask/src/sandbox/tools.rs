@@ -168,18 +168,16 @@ async fn overrun(scene: &Scene) -> Shown {
     ];
     let trace = scene.turn("tool-overrun", steps).await?;
     let memory = trace.results.first().cloned().unwrap_or_default();
-    if memory.contains("1073741824") {
+    // An ordinary user has no control groups: `seawall status` says that memory is not limited.
+    let as_user = std::env::var_os(target::AS_USER).is_some();
+    if !as_user && memory.contains("1073741824") {
         return Err("1 GiB was to be had".into());
     }
     until("the many processes end", GONE, || !runs("sleep 7304")).await?;
     let many = trace.results.get(1).cloned().unwrap_or_default();
     for (said, limit) in [(&memory, "memory"), (&many, "processes")] {
-        // An ordinary user has no control groups, and other limits.
         let told = said.contains(&format!("reached its limit of {limit}"));
-        if rustix::process::geteuid().is_root()
-            && std::env::var_os(target::AS_USER).is_none()
-            && !told
-        {
+        if !as_user && rustix::process::geteuid().is_root() && !told {
             return Err(format!("the model is not told of its limit of {limit}: {said}"));
         }
     }

@@ -38,6 +38,11 @@ pub trait Host {
         1
     }
 
+    /// Paths of the unix sockets that programs of the host have, as these named them.
+    fn sockets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The text of a regular file. None when there is none, or it is longer than settings are.
     fn text(&self, path: &str) -> Option<String> {
         let _ = path;
@@ -47,6 +52,9 @@ pub trait Host {
 
 /// Longest text that [`Host::text`] reads of a file: a repository's settings are a few lines.
 const MAX_TEXT: u64 = 256 * 1024;
+
+/// Most of the kernel's list of sockets that is read: some ten thousand.
+const MAX_SOCKETS: u64 = 2 << 20;
 
 /// This machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -88,6 +96,24 @@ impl Host for RealHost {
     fn names(&self, path: &str) -> u64 {
         use std::os::unix::fs::MetadataExt as _;
         std::fs::symlink_metadata(path).map_or(1, |meta| meta.nlink())
+    }
+
+    fn sockets(&self) -> Vec<String> {
+        use std::io::Read as _;
+        let mut text = String::new();
+        let list = std::fs::File::open("/proc/self/net/unix");
+        let Ok(_) = list.and_then(|list| list.take(MAX_SOCKETS).read_to_string(&mut text)) else {
+            return Vec::new();
+        };
+        // Seven columns, then the path, which may hold anything.
+        let path = |line: &str| {
+            let at = line.find(" /")?;
+            line.get(at + 1..).map(str::to_owned)
+        };
+        let mut paths: Vec<String> = text.lines().filter_map(path).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths
     }
 
     fn text(&self, path: &str) -> Option<String> {

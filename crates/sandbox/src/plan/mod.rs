@@ -14,6 +14,7 @@ pub use gateway::{GatewayPlan, gateway_plan, gateway_plan_with};
 pub use held::{IDENTITY_FILES, MADE, OBEYED, UNMADE};
 pub use host::{Host, Kind, RealHost};
 pub use layout::{Grant, layout};
+pub(crate) use run::COVER;
 pub use run::{AGENT, Needs, Only, RunPlan, WORKSPACE, needs, run_plan, run_plan_with};
 
 use crate::spec::{SpecError, is_normal};

@@ -1,7 +1,7 @@
 //! The jail of one tool run.
 
 use super::held::{Hold, held, held_repository};
-use super::host::{Host, RealHost};
+use super::host::{Host, Kind, RealHost};
 use super::layout::{Grant, layout};
 use super::narrow::{MOST_HELD, below, narrow};
 use super::system::{Memory, system};
@@ -254,6 +254,8 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
         }
     }
 
+    grants.extend(sockets(host, &grants)?);
+
     let (uid, gid) = (plan.uid.unwrap_or(INSIDE_ID), plan.gid.unwrap_or(INSIDE_ID));
     let memory = Memory { tmp: 512 << 20, shm: 64 << 20 };
     let mut mounts = system("run", uid, gid, HOME, &memory);
@@ -311,6 +313,49 @@ pub fn run_plan_with(plan: &RunPlan, host: &dyn Host) -> Result<JailSpec, PlanEr
     };
     spec.validate()?;
     Ok(spec)
+}
+
+/// Most sockets of the host that are covered in one run: each is a mount.
+const MOST_SOCKETS: usize = 64;
+
+/// What covers a socket: nobody listens there.
+pub(crate) const COVER: &str = "/dev/null";
+
+/// Covers the sockets of the host's own programs that lie in folders of the run: a read-only mount
+/// stops no `connect`, and who listens takes the run for one of its user's programs. One that was
+/// granted by its own name stays.
+fn sockets(host: &dyn Host, grants: &[Grant]) -> Result<Vec<Grant>, PlanError> {
+    let mut covers: Vec<Grant> = Vec::new();
+    // Most lie where no run looks: those are told by the first part of their names.
+    let mut tops: BTreeMap<String, bool> = BTreeMap::new();
+    for named in host.sockets() {
+        let top = named.split('/').nth(1).unwrap_or_default();
+        let far = tops.entry(format!("/{top}")).or_insert_with_key(|top| {
+            host.kind(top) != Some(Kind::Link) && !grants.iter().any(|g| within(&g.from, top))
+        });
+        if *far {
+            continue;
+        }
+        let Ok(real) = host.canonical(&named) else { continue };
+        if host.kind(&real) != Some(Kind::Other) {
+            continue;
+        }
+        for grant in grants {
+            let Some(rest) = real.strip_prefix(&grant.from).filter(|rest| rest.starts_with('/'))
+            else {
+                continue;
+            };
+            covers
+                .push(Grant { own: false, ..Grant::ro(COVER).at(&format!("{}{rest}", grant.to)) });
+            if covers.len() > MOST_SOCKETS {
+                let why = format!(
+                    "holds more than {MOST_SOCKETS} sockets of this host's programs, which no run may reach"
+                );
+                return Err(PlanError::path("granted folder", &grant.from, why));
+            }
+        }
+    }
+    Ok(covers)
 }
 
 /// What workspaces hold of a folder that is granted writable at `to`, by another way than its own

@@ -77,8 +77,9 @@ fn limits(spec: &JailSpec) -> Result<(), StageError> {
     }
     if let Some(pids) = spec.limits.pids {
         // Counts per user and user namespace; an ordinary user's own processes outside are not
-        // counted against it on the kernels that have user namespaces worth using (5.14).
-        lower(Resource::Nproc, pids).step("limit processes")?;
+        // counted against it on the kernels that have user namespaces worth using (5.14). A few
+        // more than the control group's limit, which is met first and tells that it was.
+        lower(Resource::Nproc, pids.saturating_add(8)).step("limit processes")?;
     }
     Ok(())
 }

@@ -174,8 +174,9 @@ impl Gateway {
                     self.jail.kill();
                 },
                 () = grace => {
-                    self.kill_at = None;
                     self.jail.kill();
+                    // The next look ends it from outside, when it is still there then.
+                    self.kill_at = self.jail.look_at();
                 }
             }
         }
@@ -184,6 +185,7 @@ impl Gateway {
     /// Ends it at once.
     pub(super) fn kill(&mut self) {
         self.jail.kill();
+        self.kill_at = self.jail.look_at();
     }
 
     /// Asks it to end, and kills it after `grace_s` seconds; [`Gateway::wait`] carries that out.
