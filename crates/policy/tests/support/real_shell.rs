@@ -185,7 +185,7 @@ fn events(trace: &str) -> Vec<Seen> {
                     push(Seen::List(at));
                 } else if args.contains("O_WRONLY") || args.contains("O_RDWR") || name == "creat" {
                     push(Seen::Write(at));
-                } else if at != "/w" {
+                } else if at != here {
                     // Searches keep the folder in which they began open.
                     push(Seen::Read(at));
                 }
