@@ -333,8 +333,9 @@ pub(super) fn watch(base: &Path, until: u64) -> Result<ExitCode, String> {
             (until - now_ms().min(until)).clamp(50, 5000),
         ));
     }
-    // Somebody else may hold the lock for a moment.
-    for _ in 0..100 {
+    // Somebody else may hold the lock: the run itself, when its tools are slower than the time that it
+    // was given. What it commits then is late, and nobody else would undo it: an hour is waited.
+    for _ in 0..18_000 {
         if Base::at(base).is_ok() {
             return Ok(ExitCode::SUCCESS);
         }
