@@ -532,6 +532,7 @@ mod tests {
         let net =
             ask(&format!("{include}Match Address 10.9.0.0/16\n  PasswordAuthentication yes\n"));
         assert!(net.unwrap().iter().all(|who| who.contains("address 10.9.0.0/16")));
+        assert_eq!(ask(&format!("{include}Match RDomain x\n")).unwrap().len(), 1);
     }
 
     /// What would be is judged in the order in which it would be read.
