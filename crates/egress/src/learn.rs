@@ -27,6 +27,7 @@ struct Wanted {
     agents: BTreeSet<String>,
     /// Requests without an agent.
     anonymous: bool,
+    zones: BTreeSet<String>,
     tunnel: bool,
     methods: BTreeSet<String>,
 }
@@ -69,6 +70,9 @@ impl Learner {
             }
             None => wanted.anonymous = true,
         }
+        // What the gateway asked for is not for its tool runs. A proxy alone has one zone only.
+        let zone = text("zone").filter(|zone| ["gateway", "run"].contains(zone));
+        wanted.zones.insert(zone.unwrap_or("local").to_owned());
         match text("method") {
             Some("CONNECT") | None => wanted.tunnel = true,
             Some(method) => {
@@ -102,6 +106,9 @@ impl Learner {
                 if !wanted.tunnel {
                     let _ = writeln!(out, "methods = [{}]", list(&mut wanted.methods.iter()));
                 }
+            }
+            if !wanted.zones.contains("local") {
+                let _ = writeln!(out, "zones = [{}]", list(&mut wanted.zones.iter()));
             }
             if !wanted.anonymous {
                 let _ = writeln!(out, "agents = [{}]", list(&mut wanted.agents.iter()));
@@ -139,8 +146,9 @@ mod tests {
     use serde_json::json;
 
     fn refused(agent: Option<&str>, host: &str, port: u16, method: &str, cause: &str) -> Event {
+        let zone = if agent == Some("main") { "gateway" } else { "local" };
         let mut event = Event::new(1, Plane::Egress, "egress.refused", "").detail(json!({
-            "host": host, "port": port, "method": method, "cause": cause,
+            "host": host, "port": port, "method": method, "cause": cause, "zone": zone,
         }));
         event.agent_id = agent.map(Into::into);
         event
@@ -179,6 +187,7 @@ mod tests {
         hosts = ["registry.test"]
         ports = [443]
         protocols = ["tls"]
+        zones = ["gateway"]
         agents = ["main"]
 
         # Not proposed, because the address or a deny rule forbids it:
