@@ -267,7 +267,7 @@ fn ufw_that_nobody_confirms_goes_back_to_the_byte() {
     let said = lab.good(
         "-mn",
         &format!(
-            "{UFW}SEAWALL host ufw --apply --yes --root /.. --confirm-within 12\nufw status verbose\n\
+            "{UFW}SEAWALL host ufw --apply --yes --root /.. --confirm-within 20\nufw status verbose\n\
              until ufw status | grep -q inactive; do sleep 0.2; done\n\
              until SEAWALL history | grep -q undone; do sleep 0.2; done\nsame\nSEAWALL history"
         ),

@@ -148,6 +148,7 @@ fn events(trace: &str) -> Vec<Seen> {
                 let to = texts.first().or(bases.first()).cloned().unwrap_or_default();
                 let to =
                     if to.starts_with('/') { normal(&to) } else { normal(&format!("{here}/{to}")) };
+                last.clone_from(&to);
                 folders.insert(pid.to_owned(), to);
                 continue;
             }

@@ -329,7 +329,6 @@ fn order(sentence: &str) -> bool {
             | "share"
             | "report"
             | "save"
-            | "environmental"
     )
 }
 
