@@ -39,7 +39,9 @@ struct Lab {
 
 impl Lab {
     fn new(install: &Path) -> Self {
-        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        // Not below a folder such as `.cache`, where build folders lie: OpenClaw does not watch skills
+        // there. Nor in `/tmp`, which each jail has for itself.
+        let home = tempfile::tempdir_in("/var/tmp").unwrap();
         // Free now; nobody else on this machine is given it within the seconds until it is taken.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let bin = install.join("node_modules/.bin");
