@@ -40,8 +40,9 @@ struct Lab {
 impl Lab {
     fn new(install: &Path) -> Self {
         // Not below a folder such as `.cache`, where build folders lie: OpenClaw does not watch skills
-        // there. Nor in `/tmp`, which each jail has for itself.
-        let home = tempfile::tempdir_in("/var/tmp").unwrap();
+        // there. Nor in a folder for temporary files, which each jail has for itself.
+        let below = std::env::var_os("HOME").unwrap_or(env!("CARGO_TARGET_TMPDIR").into());
+        let home = tempfile::Builder::new().prefix("seawall-test-").tempdir_in(below).unwrap();
         // Free now; nobody else on this machine is given it within the seconds until it is taken.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let bin = install.join("node_modules/.bin");
